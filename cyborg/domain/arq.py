@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accelerator request (ARQ): one request for one accelerator, with a state.
+
+    Initial ──> BindStarted ──> Bound ──> Unbound ──> (bound again, or deleted)
+                     └───────> BindFailed
+
+A bind without host work goes from Initial to Bound in one transaction; BindStarted is seen only while an
+agent works. The transition table below is the only place that knows what may follow what.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cyborg.domain import profile, report
+
+
+class State(StrEnum):
+    INITIAL = "Initial"
+    BIND_STARTED = "BindStarted"
+    BOUND = "Bound"
+    BIND_FAILED = "BindFailed"
+    UNBOUND = "Unbound"
+    UNBIND_FAILED = "UnbindFailed"
+    DELETING = "Deleting"
+
+
+#: From each state, the states that may follow it.
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.INITIAL: frozenset({State.BIND_STARTED, State.BOUND, State.UNBOUND, State.DELETING}),
+    State.BIND_STARTED: frozenset({State.BOUND, State.BIND_FAILED, State.UNBOUND, State.DELETING}),
+    State.BOUND: frozenset({State.BIND_FAILED, State.UNBOUND, State.UNBIND_FAILED, State.DELETING}),
+    State.BIND_FAILED: frozenset({State.UNBOUND, State.DELETING}),
+    State.UNBOUND: frozenset({State.BIND_STARTED, State.BOUND, State.UNBOUND, State.DELETING}),
+    State.UNBIND_FAILED: frozenset({State.UNBOUND, State.DELETING}),
+    State.DELETING: frozenset(),
+}
+
+#: What Nova waits for: these states no longer change by themselves.
+RESOLVED = frozenset({State.BOUND, State.BIND_FAILED, State.DELETING})
+
+#: States in which a request may be bound.
+BINDABLE = frozenset(state for state, following in TRANSITIONS.items() if State.BOUND in following) - {
+    State.BIND_STARTED
+}
+
+
+def may_follow(state: State, following: State) -> bool:
+    return following in TRANSITIONS[state]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What a caller asks: this request, on that host, for that instance."""
+
+    arq_uuid: str
+    hostname: str
+    device_rp_uuid: str
+    instance_uuid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachHandle:
+    """How the hypervisor attaches the accelerator that a request holds."""
+
+    uuid: str
+    type: report.HandleType
+    info: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arq:
+    """``group`` is a copy: the profile may change or go while the request lives.
+
+    Timestamps are ISO 8601 text with an offset. ``fault`` says why binding failed.
+    """
+
+    uuid: str
+    project_id: str | None
+    state: State
+    profile_name: str
+    group_id: int
+    group: profile.Group
+    hostname: str | None = None
+    device_rp_uuid: str | None = None
+    instance_uuid: str | None = None
+    fault: str | None = None
+    attach_handle: AttachHandle | None = None
+    created_at: str | None = None
+    updated_at: str | None = None

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which accelerator of a host each request gets: claim(host, wants) and release(host, holders).
+
+The compute-node provider says only "this host"; the choice among its cards is ours. It is all or none,
+deterministic, and strands least: a request that many cards would serve takes the kind of which most are
+free, so the rare card stays for whoever needs it.
+
+    free: gpu-a, gpu-b (two alike), fpga          any accelerator    -> gpu-a, not the only FPGA
+    free: gpu-a, fpga      wants: any, an FPGA    -> gpu-a and fpga, whatever the order of the wants
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from cyborg.domain import errors, inventory, profile
+
+#: What makes two accelerators interchangeable: the class and traits of their deployable.
+Kind = tuple[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """One accelerator for the request ``arq_uuid``, of the kind its group asks for."""
+
+    arq_uuid: str
+    group: profile.Group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    deployable: inventory.Deployable
+    unit: inventory.Accelerator
+    order: tuple[str, str, str]
+
+    @property
+    def kind(self) -> Kind:
+        return self.deployable.resource_class, self.deployable.traits
+
+
+def claim(host: inventory.Host, wants: Iterable[Want]) -> tuple[inventory.Host, dict[str, inventory.Accelerator]]:
+    """(the host with the accelerators held, accelerator by request); raises NoAccelerator and gives none."""
+    chosen = choose(host, wants)
+    holders = {unit.uuid: arq_uuid for arq_uuid, unit in chosen.items()}
+    after = host.map_accelerators(
+        lambda unit: dataclasses.replace(unit, holder=holders[unit.uuid]) if unit.uuid in holders else unit
+    )
+    return after, chosen
+
+
+def release(host: inventory.Host, holders: Collection[str]) -> inventory.Host:
+    """The host without those holders; a unit that reports no longer show is forgotten with its holder."""
+    return forget_missing(
+        host.map_accelerators(
+            lambda unit: dataclasses.replace(unit, holder=None) if unit.holder in holders else unit
+        )
+    )
+
+
+def forget_missing(host: inventory.Host) -> inventory.Host:
+    """Drop units that are missing and that nobody holds, and then what is empty and gone with them."""
+    devices = []
+    for device in host.devices:
+        parts = tuple(_without_missing(part) for part in device.deployables)
+        gone = parts != device.deployables and not any(part.accelerators for part in parts)
+        if parts != device.deployables:
+            device = dataclasses.replace(device, deployables=parts)
+        if not (gone and device.absences):
+            devices.append(device)
+    return dataclasses.replace(host, devices=tuple(devices))
+
+
+def _without_missing(part: inventory.Deployable) -> inventory.Deployable:
+    units = tuple(unit for unit in part.accelerators if unit.holder or not unit.missing)
+    return part if units == part.accelerators else dataclasses.replace(part, accelerators=units)
+
+
+def choose(host: inventory.Host, wants: Iterable[Want]) -> dict[str, inventory.Accelerator]:
+    """Accelerator by request, each free and matching, no accelerator twice; raises NoAccelerator."""
+    free = _candidates(host)
+    supply = Counter(candidate.kind for candidate in free)
+    options = {
+        want.arq_uuid: sorted(
+            (candidate for candidate in free if want.group.matches(candidate.deployable)),
+            key=lambda candidate: (-supply[candidate.kind], candidate.order),
+        )
+        for want in wants
+    }
+    taken: dict[str, str] = {}
+    for arq_uuid in sorted(options, key=lambda uuid: (len(options[uuid]), uuid)):
+        if not _place(arq_uuid, options, taken, set()):
+            raise errors.NoAccelerator(_explain(host, len(options), len(options[arq_uuid])))
+    units = {candidate.unit.uuid: candidate.unit for candidate in free}
+    return {arq_uuid: units[unit_uuid] for unit_uuid, arq_uuid in taken.items()}
+
+
+def _place(
+    arq_uuid: str, options: Mapping[str, list[Candidate]], taken: dict[str, str], tried: set[str]
+) -> bool:
+    """Give the request its best free option, moving earlier requests to their next where that makes room."""
+    units = [candidate.unit.uuid for candidate in options[arq_uuid]]
+    for unit in sorted(units, key=lambda unit: unit in taken):
+        if unit in tried:
+            continue
+        tried.add(unit)
+        if unit not in taken or _place(taken[unit], options, taken, tried):
+            taken[unit] = arq_uuid
+            return True
+    return False
+
+
+def _candidates(host: inventory.Host) -> list[Candidate]:
+    return [
+        Candidate(deployable=deployable, unit=unit, order=(device.address, deployable.key, unit.key))
+        for device, deployable, unit in host.units()
+        if device.state(unit) is inventory.AcceleratorState.FREE
+    ]
+
+
+def _explain(host: inventory.Host, wanted: int, matching: int) -> str:
+    states = Counter(str(device.state(unit)) for device, _, unit in host.units())
+    have = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none at all"
+    return (
+        f"Host {host.name} cannot serve {wanted} accelerator(s): {matching} free one(s) match one of the requests. "
+        f"The host's accelerators: {have}."
+    )

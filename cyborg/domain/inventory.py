@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is stored of one host: the value that every decision starts from.
+
+Everything that changes a host (a report, a claim, a release, disabling a device) is the same three beats:
+load the host's inventory under the lock of its row, make a new one with a pure function, save the
+difference. So two conductors never decide on the same host at once, and each decision can be tested without
+a database.
+
+    before = hosts.load(tx, "compute-1")
+    after = reconcile.plan(before, report)          # or claim, release, set_status
+    hosts.save(tx, before, after)
+    publish(view.view(after))
+
+Rows that do not exist yet have ``id`` None and a uuid of their own from the start.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from cyborg.domain import report
+
+
+class DeviceStatus(StrEnum):
+    """What the operator wants; reports never change it."""
+
+    ENABLED = "enabled"
+    MAINTAINING = "maintaining"
+
+
+class AcceleratorState(StrEnum):
+    FREE = "free"
+    HELD = "held"
+    DISABLED = "disabled"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accelerator:
+    """``holder`` is the uuid of the accelerator request that holds it; ``missing`` when reports lack it."""
+
+    id: int | None = None
+    uuid: str
+    key: str
+    type: report.HandleType
+    info: Mapping[str, str]
+    holder: str | None = None
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployable:
+    """``traits`` are all that hold for this part, those inherited from its parents included."""
+
+    id: int | None = None
+    uuid: str
+    key: str
+    parent_key: str | None = None
+    name: str
+    resource_class: str
+    traits: frozenset[str] = frozenset()
+    memory_mib: int | None = None
+    accelerators: tuple[Accelerator, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """``absences`` counts complete reports in a row without it; see `reconcile`."""
+
+    id: int | None = None
+    uuid: str
+    driver: str
+    address: str
+    serial: str | None = None
+    type: report.DeviceType
+    vendor: str
+    model: str
+    numa_node: int | None = None
+    health: report.Health = report.Health.OK
+    health_reasons: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    status: DeviceStatus = DeviceStatus.ENABLED
+    absences: int = 0
+    deployables: tuple[Deployable, ...] = ()
+
+    def state(self, accelerator: Accelerator) -> AcceleratorState:
+        if accelerator.missing:
+            return AcceleratorState.MISSING
+        if accelerator.holder:
+            return AcceleratorState.HELD
+        if self.status is DeviceStatus.MAINTAINING:
+            return AcceleratorState.DISABLED
+        if self.absences:
+            return AcceleratorState.MISSING
+        if self.health is report.Health.FAILED:
+            return AcceleratorState.FAILED
+        return AcceleratorState.FREE
+
+    def accelerators(self) -> Iterator[tuple[Deployable, Accelerator]]:
+        for deployable in self.deployables:
+            for accelerator in deployable.accelerators:
+                yield deployable, accelerator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """One host as the books have it.
+
+    ``provider_uuid`` is its compute-node resource provider, None until its agent has found one.
+    ``generation`` grows with every change of what Placement should show. ``owned_traits`` are all traits that
+    this host ever showed for us: the only ones that we may take away again.
+    """
+
+    id: int | None = None
+    name: str
+    provider_uuid: str | None = None
+    generation: int = 0
+    owned_traits: frozenset[str] = frozenset()
+    devices: tuple[Device, ...] = ()
+
+    def units(self) -> Iterator[tuple[Device, Deployable, Accelerator]]:
+        for device in self.devices:
+            for deployable, accelerator in device.accelerators():
+                yield device, deployable, accelerator
+
+    def map_accelerators(self, change: Callable[[Accelerator], Accelerator]) -> "Host":
+        """The same host with ``change`` applied to each accelerator; unchanged parts stay the same objects."""
+        return dataclasses.replace(self, devices=tuple(_map_device(device, change) for device in self.devices))
+
+
+def _map_device(device: Device, change: Callable[[Accelerator], Accelerator]) -> Device:
+    parts = tuple(_map_deployable(part, change) for part in device.deployables)
+    return device if parts == device.deployables else dataclasses.replace(device, deployables=parts)
+
+
+def _map_deployable(deployable: Deployable, change: Callable[[Accelerator], Accelerator]) -> Deployable:
+    units = tuple(change(unit) for unit in deployable.accelerators)
+    return deployable if units == deployable.accelerators else dataclasses.replace(deployable, accelerators=units)

@@ -52,9 +52,7 @@ def claim(host: inventory.Host, wants: Iterable[Want]) -> tuple[inventory.Host, 
 def release(host: inventory.Host, holders: Collection[str]) -> inventory.Host:
     """The host without those holders; a unit that reports no longer show is forgotten with its holder."""
     return forget_missing(
-        host.map_accelerators(
-            lambda unit: dataclasses.replace(unit, holder=None) if unit.holder in holders else unit
-        )
+        host.map_accelerators(lambda unit: dataclasses.replace(unit, holder=None) if unit.holder in holders else unit)
     )
 
 
@@ -63,11 +61,10 @@ def forget_missing(host: inventory.Host) -> inventory.Host:
     devices = []
     for device in host.devices:
         parts = tuple(_without_missing(part) for part in device.deployables)
-        gone = parts != device.deployables and not any(part.accelerators for part in parts)
-        if parts != device.deployables:
-            device = dataclasses.replace(device, deployables=parts)
-        if not (gone and device.absences):
+        if parts == device.deployables:
             devices.append(device)
+        elif not device.absences or any(part.accelerators for part in parts):
+            devices.append(dataclasses.replace(device, deployables=parts))
     return dataclasses.replace(host, devices=tuple(devices))
 
 
@@ -95,9 +92,7 @@ def choose(host: inventory.Host, wants: Iterable[Want]) -> dict[str, inventory.A
     return {arq_uuid: units[unit_uuid] for unit_uuid, arq_uuid in taken.items()}
 
 
-def _place(
-    arq_uuid: str, options: Mapping[str, list[Candidate]], taken: dict[str, str], tried: set[str]
-) -> bool:
+def _place(arq_uuid: str, options: Mapping[str, list[Candidate]], taken: dict[str, str], tried: set[str]) -> bool:
     """Give the request its best free option, moving earlier requests to their next where that makes room."""
     units = [candidate.unit.uuid for candidate in options[arq_uuid]]
     for unit in sorted(units, key=lambda unit: unit in taken):

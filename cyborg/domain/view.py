@@ -15,6 +15,7 @@ nobody may have are reserved. ``withdrawn`` names every trait of ours that must 
 on the provider is somebody else's and stays.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,6 +78,13 @@ def _compute_node(host: inventory.Host, provider_uuid: str) -> Provider:
         traits=frozenset(shown),
         withdrawn=host.owned_traits - shown,
     )
+
+
+def advance(before: inventory.Host, after: inventory.Host) -> inventory.Host:
+    """``after``, with a higher generation when Placement should show something else than for ``before``."""
+    if view(before).providers == view(after).providers:
+        return after
+    return dataclasses.replace(after, generation=before.generation + 1)
 
 
 def trait_token(text: str) -> str:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decides: plans reports, binds and releases accelerators, and drives the durable work that follows."""

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports in, views out: what agents see becomes what is stored, and that what Placement should show."""
+
+import dataclasses
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log
+
+from cyborg import context
+from cyborg.conductor import announcer
+from cyborg.domain import errors, inventory, reconcile, report, view, wire
+from cyborg.rpc import conductor, messaging
+from cyborg.store import hosts
+from cyborg.store.engine import Store
+
+LOG = log.getLogger(__name__)
+
+
+class InventoryEndpoint:
+    """RPC endpoint: sync, report, set_device_status."""
+
+    def __init__(self, conf: cfg.ConfigOpts, store: Store, announcing: announcer.Announcer) -> None:
+        self._absence_limit = conf.conductor.absence_limit
+        self._store = store
+        self._announcer = announcing
+
+    @messaging.exposed
+    def sync(
+        self,
+        ctxt: context.RequestContext,
+        host: str,
+        provider_uuid: str | None,
+        digests: dict[str, str],
+        generation: int,
+    ) -> Any:
+        """What is stale on our side, and the view if the agent's is; see rpc.conductor.SyncAnswer."""
+        known = self._store.retrying(self._sync, host, provider_uuid, digests)
+        wanted = None if known.generation == generation else self._view(host)
+        return wire.to_wire(conductor.SyncAnswer(stale=known.stale, view=wanted))
+
+    @messaging.exposed
+    def report(self, ctxt: context.RequestContext, seen: dict[str, Any]) -> Any:
+        """Store one complete report; the host's view."""
+        complete = wire.from_wire(report.DeviceReport, seen)
+        before, after = self._store.retrying(self._apply, complete)
+        for change in reconcile.changes(before, after):
+            device = change.device
+            LOG.info("%s: %s %s %s (%s)", after.name, device.driver, device.address, change.kind, device.uuid)
+        return wire.to_wire(view.view(after))
+
+    @messaging.exposed
+    def set_device_status(self, ctxt: context.RequestContext, device_uuid: str, status: str) -> None:
+        """Enable or disable a device; NotFound. Holders keep what they hold."""
+        wanted = inventory.DeviceStatus(status)
+        after = self._store.retrying(self._set_status, device_uuid, wanted)
+        LOG.info("Device %s of %s is %s, by user %s", device_uuid, after.name, wanted, ctxt.user_id)
+        self._announcer.announce([after])
+
+    def _sync(self, host: str, provider_uuid: str | None, digests: dict[str, str]) -> hosts.Sync:
+        with self._store.transaction() as tx:
+            return hosts.sync(tx, host, provider_uuid, digests)
+
+    def _view(self, host: str) -> view.HostView | None:
+        with self._store.transaction() as tx:
+            stored = hosts.load(tx, host)
+        return None if stored is None else view.view(stored)
+
+    def _apply(self, seen: report.DeviceReport) -> tuple[inventory.Host, inventory.Host]:
+        with self._store.transaction() as tx:
+            before = hosts.get_or_create(tx, seen.host)
+            planned = reconcile.plan(before, seen, absence_limit=self._absence_limit)
+            after = hosts.save(tx, before, view.advance(before, planned))
+            hosts.set_digest(tx, after, seen.driver, seen.digest if reconcile.settled(after, seen) else "")
+        return before, after
+
+    def _set_status(self, device_uuid: str, status: inventory.DeviceStatus) -> inventory.Host:
+        with self._store.transaction() as tx:
+            name = hosts.of_device(tx, device_uuid)
+            before = None if name is None else hosts.load(tx, name)
+            if before is None:
+                raise errors.NotFound(f"There is no device {device_uuid}.")
+            devices = tuple(
+                dataclasses.replace(device, status=status) if device.uuid == device_uuid else device
+                for device in before.devices
+            )
+            after = view.advance(before, dataclasses.replace(before, devices=devices))
+            return hosts.save(tx, before, after)

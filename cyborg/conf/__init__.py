@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every option, one module per group.
+
+`load` makes a configuration from the command line and the files; it is then passed in, never read from a
+global. A new group is a new module here and its name in `GROUPS`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import oslo_messaging
+import pbr.version
+from oslo_config import cfg
+from oslo_db import options as db_options
+from oslo_log import log
+from oslo_policy import opts as policy_options
+
+from cyborg.conf import agent, api, conductor, default, nova, placement
+
+PROJECT = "cyborg"
+LOG_LEVELS = [
+    f"{name}=WARNING" for name in ("amqp", "keystoneauth", "keystonemiddleware", "oslo.messaging", "stevedore")
+]
+
+
+class Group(Protocol):
+    """What every module of this room offers."""
+
+    def register(self, conf: cfg.ConfigOpts) -> None: ...
+
+    def list_opts(self) -> list[tuple[str, list[cfg.Opt]]]: ...
+
+
+GROUPS = cast(tuple[Group, ...], (default, api, conductor, agent, placement, nova))
+
+
+def new_config() -> cfg.ConfigOpts:
+    """A configuration with every option registered and nothing read yet."""
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    log.set_defaults(default_log_levels=log.get_default_log_levels() + LOG_LEVELS)
+    db_options.set_defaults(conf)
+    policy_options.set_defaults(conf, policy_file="policy.yaml")
+    oslo_messaging.set_transport_defaults(control_exchange=PROJECT)
+    for group in GROUPS:
+        group.register(conf)
+    return conf
+
+
+def load(argv: Sequence[str], *, prog: str, cli_opts: Sequence[cfg.Opt] = ()) -> cfg.ConfigOpts:
+    """Read the command line and the configuration files it names (default: cyborg.conf in the usual places)."""
+    conf = new_config()
+    conf.register_cli_opts(list(cli_opts))
+    version = pbr.version.VersionInfo("openstack-cyborg-ng").release_string()
+    conf(list(argv), project=PROJECT, prog=prog, version=version)
+    return conf
+
+
+def setup_logging(conf: cfg.ConfigOpts) -> None:
+    """Start logging as configured; called once per process, by its command."""
+    log.setup(conf, PROJECT)

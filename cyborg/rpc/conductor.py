@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API and the agents ask of the conductor."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from oslo_config import cfg
+
+from cyborg import context
+from cyborg.domain import arq, inventory, report, view, wire
+from cyborg.rpc import messaging
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncAnswer:
+    """``stale`` drivers are to be reported in full; ``view`` is None when the agent has the newest."""
+
+    stale: tuple[str, ...] = ()
+    view: view.HostView | None = None
+
+
+class ConductorClient:
+    """Every method raises what the conductor raised, or Unavailable when it does not answer."""
+
+    def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport) -> None:
+        self._client = messaging.Client(conf, transport, messaging.CONDUCTOR_TOPIC)
+
+    def sync(self, host: str, provider_uuid: str | None, digests: Mapping[str, str], generation: int) -> SyncAnswer:
+        """An agent's sign of life: what it sees, in digests by driver, and the view that it has."""
+        answer = self._client.call(
+            context.service_context(),
+            "sync",
+            host=host,
+            provider_uuid=provider_uuid,
+            digests=dict(digests),
+            generation=generation,
+        )
+        return wire.from_wire(SyncAnswer, answer)
+
+    def report(self, seen: report.DeviceReport) -> view.HostView:
+        """Store one driver's complete report; returns what Placement should show now."""
+        answer = self._client.call(context.service_context(), "report", seen=wire.to_wire(seen))
+        return wire.from_wire(view.HostView, answer)
+
+    def bind(self, ctxt: context.RequestContext, bindings: Sequence[arq.Binding]) -> None:
+        """Bind all or none; returns when all are Bound."""
+        self._client.call(ctxt, "bind", bindings=wire.to_wire(tuple(bindings)))
+
+    def unbind(self, ctxt: context.RequestContext, arq_uuids: Sequence[str]) -> None:
+        self._client.call(ctxt, "unbind", arq_uuids=list(arq_uuids))
+
+    def delete_arqs(self, ctxt: context.RequestContext, arq_uuids: Sequence[str]) -> None:
+        """Delete those that exist; unknown ones are no error here."""
+        self._client.call(ctxt, "delete_arqs", arq_uuids=list(arq_uuids))
+
+    def delete_for_instance(self, ctxt: context.RequestContext, instance_uuid: str) -> None:
+        self._client.call(ctxt, "delete_for_instance", instance_uuid=instance_uuid)
+
+    def set_device_status(self, ctxt: context.RequestContext, device_uuid: str, status: inventory.DeviceStatus) -> None:
+        """Enable or disable a device; raises NotFound."""
+        self._client.call(ctxt, "set_device_status", device_uuid=device_uuid, status=str(status))

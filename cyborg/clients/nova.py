@@ -66,7 +66,7 @@ class Nova:
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         auth = loading.load_auth_from_conf_options(conf, "nova")
         session = loading.load_session_from_conf_options(conf, "nova", auth=auth)
-        connection = openstack.connection.Connection(session=session, oslo_conf=conf, service_types={"compute"})
+        connection = openstack.connection.Connection(session=session, oslo_conf=conf, service_types=["compute"])
         self._compute = connection.compute
 
     def send(self, events: Sequence[Event]) -> None:

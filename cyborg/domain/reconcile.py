@@ -38,12 +38,14 @@ def plan(
     known = [device for device in stored.devices if device.driver == seen.driver]
     contested = _contested(others, seen)
     offered = tuple(device for device in seen.devices if device not in contested)
+    pairs, new = _match(known, offered)
     devices: list[inventory.Device] = []
-    for device, match in _match(known, offered):
-        if match is None:
-            devices.extend(_absent(device, absence_limit))
+    for device in known:
+        if device.uuid in pairs:
+            devices.append(_present(stored.name, device, pairs[device.uuid], make_uuid))
         else:
-            devices.append(_present(stored.name, seen.driver, device, match, make_uuid))
+            devices.extend(_absent(device, absence_limit))
+    devices.extend(_present(stored.name, _blank(seen.driver, device, make_uuid), device, make_uuid) for device in new)
     after = dataclasses.replace(stored, devices=tuple(others + devices))
     traits = {trait for device in devices for part in device.deployables for trait in part.traits}
     return dataclasses.replace(after, owned_traits=stored.owned_traits | traits)
@@ -107,8 +109,8 @@ def _kind(old: inventory.Device, new: inventory.Device) -> ChangeKind:
 
 def _match(
     known: list[inventory.Device], seen: tuple[report.Device, ...]
-) -> Iterator[tuple[inventory.Device, report.Device | None] | tuple[None, report.Device]]:
-    """Pair stored with seen devices: by serial first, then by address; each of them once."""
+) -> tuple[dict[str, report.Device], list[report.Device]]:
+    """(seen device by uuid of the stored one, seen devices that are new): by serial first, then by address."""
     left = list(seen)
     pairs: dict[str, report.Device] = {}
     for test in (_same_serial, _same_address):
@@ -119,10 +121,7 @@ def _match(
             if match is not None:
                 left.remove(match)
                 pairs[device.uuid] = match
-    for device in known:
-        yield device, pairs.get(device.uuid)
-    for found in left:
-        yield None, found
+    return pairs, left
 
 
 def _same_serial(stored: inventory.Device, seen: report.Device) -> bool:
@@ -150,12 +149,13 @@ def _keep_held(part: inventory.Deployable) -> inventory.Deployable:
     return dataclasses.replace(part, accelerators=units)
 
 
-def _present(
-    host: str, driver: str, stored: inventory.Device | None, seen: report.Device, make_uuid: NewUuid
-) -> inventory.Device:
-    device = stored or inventory.Device(
+def _blank(driver: str, seen: report.Device, make_uuid: NewUuid) -> inventory.Device:
+    return inventory.Device(
         uuid=make_uuid(), driver=driver, address=seen.address, type=seen.type, vendor=seen.vendor, model=seen.model
     )
+
+
+def _present(host: str, device: inventory.Device, seen: report.Device, make_uuid: NewUuid) -> inventory.Device:
     return dataclasses.replace(
         device,
         address=seen.address,

@@ -7,7 +7,7 @@ know becomes the base class, so peers of different releases understand each othe
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import oslo_messaging
 from oslo_config import cfg
@@ -20,7 +20,8 @@ LOG = log.getLogger(__name__)
 CONDUCTOR_TOPIC = "cyborg-conductor"
 AGENT_TOPIC = "cyborg-agent"
 
-Transport = oslo_messaging.RPCTransport
+#: oslo.messaging's, opaque to everyone else.
+Transport: TypeAlias = Any
 
 
 class ContextSerializer(oslo_messaging.Serializer):
@@ -70,7 +71,7 @@ def exposed(method: Callable[..., Any]) -> Callable[..., Any]:
             LOG.exception("%s failed", method.__name__)
             return {"error": {"code": errors.CyborgError.code, "message": f"{method.__name__} failed; see the log."}}
 
-    return serve
+    return cast("Callable[..., Any]", serve)
 
 
 class Client:

@@ -20,7 +20,8 @@ def test_text_and_order_are_kept_and_blanks_around_names_go() -> None:
         ("resources:FPGA", "2"),
         ("accel:function_id", IMAGE),
     ]
-    assert (group.accelerator_count, group.required) == (2, {"CUSTOM_B"})
+    assert group.accelerator_count == 2
+    assert group.required == {"CUSTOM_B"}
     assert profile.load_groups(text) == (group,)
 
 

@@ -9,7 +9,8 @@ from oslo_log import log
 
 from cyborg import context
 from cyborg.conductor import announcer
-from cyborg.domain import errors, inventory, reconcile, report, view, wire
+from cyborg.domain import errors, inventory, reconcile, view, wire
+from cyborg.domain.report import DeviceReport
 from cyborg.rpc import conductor, messaging
 from cyborg.store import hosts
 from cyborg.store.engine import Store
@@ -42,7 +43,7 @@ class InventoryEndpoint:
     @messaging.exposed
     def report(self, ctxt: context.RequestContext, seen: dict[str, Any]) -> Any:
         """Store one complete report; the host's view."""
-        complete = wire.from_wire(report.DeviceReport, seen)
+        complete = wire.from_wire(DeviceReport, seen)
         before, after = self._store.retrying(self._apply, complete)
         for change in reconcile.changes(before, after):
             device = change.device
@@ -66,7 +67,7 @@ class InventoryEndpoint:
             stored = hosts.load(tx, host)
         return None if stored is None else view.view(stored)
 
-    def _apply(self, seen: report.DeviceReport) -> tuple[inventory.Host, inventory.Host]:
+    def _apply(self, seen: DeviceReport) -> tuple[inventory.Host, inventory.Host]:
         with self._store.transaction() as tx:
             before = hosts.get_or_create(tx, seen.host)
             planned = reconcile.plan(before, seen, absence_limit=self._absence_limit)

@@ -5,6 +5,8 @@
 global. A new group is a new module here and its name in `GROUPS`.
 """
 
+import importlib
+import importlib.util
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -13,6 +15,7 @@ import pbr.version
 from oslo_config import cfg
 from oslo_db import options as db_options
 from oslo_log import log
+from oslo_messaging import opts as messaging_options
 from oslo_policy import opts as policy_options
 
 from cyborg.conf import agent, api, conductor, default, nova, placement
@@ -42,9 +45,21 @@ def new_config() -> cfg.ConfigOpts:
     db_options.set_defaults(conf)
     policy_options.set_defaults(conf, policy_file="policy.yaml")
     oslo_messaging.set_transport_defaults(control_exchange=PROJECT)
+    _register_messaging(conf)
     for group in GROUPS:
         group.register(conf)
     return conf
+
+
+def _register_messaging(conf: cfg.ConfigOpts) -> None:
+    for name, options in messaging_options.list_opts():
+        conf.register_opts(options, group=name)
+    # oslo.messaging reads these from our configuration, but registers them with the global one only.
+    for part in ("tracing", "metrics"):
+        if importlib.util.find_spec(f"oslo_messaging._{part}") is not None:
+            client = importlib.import_module(f"oslo_messaging._{part}.client")
+            group = f"oslo_messaging_{part}"
+            conf.register_opts(getattr(client, group), group=group)
 
 
 def load(argv: Sequence[str], *, prog: str, cli_opts: Sequence[cfg.Opt] = ()) -> cfg.ConfigOpts:

@@ -189,7 +189,8 @@ def _deployables(
             name=deployable_name(host, seen.address, part.key),
             resource_class=part.resource_class,
             traits=traits,
-            memory_mib=part.memory_mib,
+            # A vendor library cannot see a card that a guest holds; its memory is what it was.
+            memory_mib=old.memory_mib if old and part.memory_mib is None else part.memory_mib,
             accelerators=tuple(_accelerators(old.accelerators if old else (), part.accelerators, make_uuid)),
         )
     for old in stored.values():

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from oslo_config import cfg
 
 from cyborg import context
-from cyborg.domain import arq, inventory, report, view, wire
+from cyborg.domain import arq, inventory, wire
+from cyborg.domain.report import DeviceReport
+from cyborg.domain.view import HostView
 from cyborg.rpc import messaging
 
 
@@ -16,7 +18,7 @@ class SyncAnswer:
     """``stale`` drivers are to be reported in full; ``view`` is None when the agent has the newest."""
 
     stale: tuple[str, ...] = ()
-    view: view.HostView | None = None
+    view: HostView | None = None
 
 
 class ConductorClient:
@@ -37,10 +39,10 @@ class ConductorClient:
         )
         return wire.from_wire(SyncAnswer, answer)
 
-    def report(self, seen: report.DeviceReport) -> view.HostView:
+    def report(self, seen: DeviceReport) -> HostView:
         """Store one driver's complete report; returns what Placement should show now."""
         answer = self._client.call(context.service_context(), "report", seen=wire.to_wire(seen))
-        return wire.from_wire(view.HostView, answer)
+        return wire.from_wire(HostView, answer)
 
     def bind(self, ctxt: context.RequestContext, bindings: Sequence[arq.Binding]) -> None:
         """Bind all or none; returns when all are Bound."""

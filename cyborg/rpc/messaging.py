@@ -51,7 +51,6 @@ def get_server(transport: Transport, topic: str, name: str, endpoints: Sequence[
         transport,
         oslo_messaging.Target(topic=topic, server=name),
         list(endpoints),
-        executor="threading",
         serializer=ContextSerializer(),
         access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
     )

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""[agent]: what one host looks for and how it reports."""
+
+from oslo_config import cfg
+
+GROUP = "agent"
+
+OPTS: list[cfg.Opt] = [
+    cfg.ListOpt(
+        "enabled_drivers",
+        default=["fake_driver"],
+        help="Drivers that look for devices on this host, by their names in the entry point group cyborg.accelerator.driver.",
+    ),
+    cfg.StrOpt(
+        "resource_provider_name",
+        sample_default="<[DEFAULT] host>",
+        help=(
+            "Name of this host: the name of its compute-node resource provider in Placement, which is the hypervisor "
+            "hostname that Nova shows (often the fully qualified one). Not set: [DEFAULT] host."
+        ),
+    ),
+    cfg.IntOpt(
+        "resource_provider_startup_retries",
+        default=3,
+        min=0,
+        deprecated_for_removal=True,
+        deprecated_reason="The agent starts without its provider and looks for it with every report until it is there.",
+        help="Has no effect any more.",
+    ),
+    cfg.IntOpt(
+        "driver_timeout",
+        default=30,
+        min=1,
+        help="Seconds that one driver's scan may take; a slower one has failed and changes nothing.",
+    ),
+    cfg.FloatOpt(
+        "report_jitter",
+        default=0.1,
+        min=0.0,
+        max=0.9,
+        help="Share of [DEFAULT] periodic_interval by which each pause is shortened or prolonged at random, so that hosts do not report all at once.",
+    ),
+    cfg.StrOpt("sysfs_root", default="/sys", help="Where drivers find sysfs."),
+    cfg.StrOpt("devfs_root", default="/dev", help="Where drivers find device nodes."),
+    cfg.StrOpt("procfs_root", default="/proc", help="Where drivers find procfs."),
+]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    return [(GROUP, OPTS)]

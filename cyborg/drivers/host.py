@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host as drivers see it: sysfs, devfs and procfs, rooted anywhere.
+
+Drivers never open a path of their own; they ask `Host`, so a recorded tree of files is as good as a machine:
+
+    host = Host(sysfs="/tmp/recorded/sys", devfs="/tmp/recorded/dev", procfs="/tmp/recorded/proc")
+    for function in host.pci():
+        print(function.address, function.vendor, function.driver)
+    (host.sys("class/mdev_bus")).names()
+
+Everything that `sysfs.Node` tolerates reads as None. Discovery never writes; host work does, through `Host.write`,
+and a test replaces that with a hook which does what the kernel would do.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from oslo_log import log
+
+from cyborg.domain import errors
+from cyborg.drivers.pci_function import ADDRESS, PciFunction
+from cyborg.drivers.sysfs import Node
+
+LOG = log.getLogger(__name__)
+
+WriteHook = Callable[[Path, str], None]
+
+
+class Host:
+    """``write_hook(path, text)`` is called in place of every write, and may raise the OSError a kernel would."""
+
+    def __init__(
+        self,
+        sysfs: str | Path = "/sys",
+        devfs: str | Path = "/dev",
+        procfs: str | Path = "/proc",
+        write_hook: WriteHook | None = None,
+    ) -> None:
+        self._sysfs = Path(sysfs)
+        self._devfs = Path(devfs)
+        self._procfs = Path(procfs)
+        self._write = write_hook or _write_file
+        self._dead: set[str] = set()
+        self._dead_lock = threading.Lock()
+
+    @property
+    def is_this_machine(self) -> bool:
+        """Vendor libraries speak of the machine they run on, so only then may they be asked."""
+        return self._sysfs == Path("/sys")
+
+    def sys(self, path: str = "") -> Node:
+        return Node(root=self._sysfs, path=path)
+
+    def dev(self, path: str = "") -> Node:
+        return Node(root=self._devfs, path=path)
+
+    def proc(self, path: str = "") -> Node:
+        return Node(root=self._procfs, path=path)
+
+    def write(self, node: Node, text: str) -> None:
+        """Write to a kernel file; an OSError of the kernel reaches the caller, who knows what it means."""
+        self._write(node.full, text)
+
+    def pci(self) -> tuple[PciFunction, ...]:
+        """Every function that answers, by address; functions that are gone or dead are left out.
+
+        Raises HostUnreadable when the bus cannot be listed: that is not the same as a bus without functions.
+        """
+        listing = self.sys("bus/pci/devices")
+        names = listing.names()
+        if names is None:
+            raise errors.HostUnreadable(
+                f"{listing.full} cannot be listed, so nothing is known of this host's PCI devices. "
+                "Check that sysfs is mounted there and that the agent may read it."
+            )
+        found = [PciFunction.read(listing / name) for name in sorted(names) if ADDRESS.fullmatch(name)]
+        functions = {function.address: function for function in found if function and not function.dead}
+        self._note_dead({function.address for function in found if function and function.dead})
+        for function in functions.values():
+            function.connect(functions)
+        return tuple(functions.values())
+
+    def _note_dead(self, dead: set[str]) -> None:
+        with self._dead_lock:
+            begun, ended = dead - self._dead, self._dead - dead
+            self._dead = dead
+        for address in sorted(begun):
+            LOG.warning("PCI function %s reads as all ones: it no longer answers and is left out.", address)
+        for address in sorted(ended):
+            LOG.info("PCI function %s is no longer read as all ones.", address)
+
+
+def _write_file(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intel FPGA cards: the card, its regions below it, and the functions that guests get.
+
+The keys of parts and accelerators do not depend on the kernel driver: while a guest holds the card its FPGA
+driver is gone, and with it the ids of region and function, but the accelerator stays the same one.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from oslo_config import cfg, types
+
+from cyborg.domain import report
+from cyborg.drivers import intel_board, pci_function, pci_health, traits
+from cyborg.drivers.host import Host
+from cyborg.drivers.intel_board import Board
+from cyborg.drivers.pci_function import PciFunction
+
+VENDOR = "8086"
+KIND = report.DeviceType.FPGA
+#: PF and VF ids: integrated 5.x and 6.x, PAC Arria 10, D5005, N3000, OFS and its development images. A VF that was
+#: passed into this machine is a card of its own.
+DEVICES = frozenset(
+    {"bcbd", "bcbf", "bcc0", "bcc1", "09c4", "09c5", "0b2b", "0b2c", "0b30", "0b31", "bcce", "bccf", "af00", "af01"}
+)
+NO_DRIVER = (report.Health.UNKNOWN, "no_driver")
+
+
+class IntelFpgaDriver:
+    option_group: ClassVar[str | None] = "intel_fpga"
+    options: ClassVar[tuple[cfg.Opt, ...]] = (
+        cfg.ListOpt(
+            "device_ids",
+            default=[],
+            item_type=types.String(regex="[0-9a-fA-F]{4}"),
+            help="PCI device ids of further Intel FPGA cards, four hex digits each.",
+        ),
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._devices = DEVICES | {device.lower() for device in options["device_ids"]}
+
+    def discover(self, host: Host) -> Iterator[report.Device]:
+        for function, board in self._cards(host):
+            yield _device(function, board)
+
+    def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
+        found = {function.address: board.sensors() for function, board in self._cards(host) if board}
+        return {address: sensors for address, sensors in found.items() if sensors}
+
+    def _cards(self, host: Host) -> Iterator[tuple[PciFunction, Board | None]]:
+        """By id, or by what the kernel's FPGA drivers say it is."""
+        for function in host.pci():
+            if function.is_vf:
+                continue
+            board = intel_board.read(function)
+            if board or (function.vendor == VENDOR and function.device in self._devices):
+                yield function, board
+
+
+def _device(function: PciFunction, board: Board | None) -> report.Device:
+    found = [*pci_health.findings(function), *(board.findings() if board else ())]
+    if board is None:
+        found.append(pci_health.ASLEEP if function.asleep else NO_DRIVER)
+    health, reasons = pci_health.verdict(found)
+    return report.Device(
+        address=function.address,
+        type=KIND,
+        vendor=function.vendor,
+        model=function.device,
+        numa_node=function.numa_node,
+        health=health,
+        health_reasons=reasons,
+        facts=function.facts() | pci_function.withheld(function) | _facts(board),
+        deployables=(_card(function, board),),
+    )
+
+
+def _facts(board: Board | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {"generation": board.layout.generation if board else None}
+    if board and board.engine:
+        facts["fme"] = f"/dev/{board.engine.name}"
+        facts["bitstream_id"] = (board.engine / "bitstream_id").text() or None
+    if board and board.ports:
+        facts["ports"] = [f"/dev/{port.name}" for port in board.ports]
+    return facts
+
+
+def _card(function: PciFunction, board: Board | None) -> report.Deployable:
+    """The card, with one part for each region; the accelerators are in the first, where today's cards have them all."""
+    regions = (board.regions() if board else []) or [None]
+    return report.Deployable(
+        resource_class="FPGA",
+        traits=traits.product(KIND, function.vendor, function.device),
+        children=tuple(
+            report.Deployable(
+                key=f"region{index}",
+                resource_class="FPGA",
+                traits=_region(function.vendor, identity) | (_loaded(function, board) if index == 0 else frozenset()),
+                accelerators=pci_function.accelerators(function) if index == 0 else (),
+            )
+            for index, identity in enumerate(regions)
+        ),
+    )
+
+
+def _region(vendor: str, identity: str | None) -> frozenset[str]:
+    named = traits.identified(KIND, vendor, "REGION", identity)
+    return named | {traits.PROGRAMMABLE} if named else named
+
+
+def _loaded(function: PciFunction, board: Board | None) -> frozenset[str]:
+    """The functions of the ports that a guest can get: those of the VFs once there are any, not the PF's."""
+    if not function.vfs_on:
+        boards = [board]
+    else:
+        boards = [intel_board.read(vf) for vf in function.virtfns.values() if vf.withheld() is None]
+    found = [identity for each in boards if each for identity in each.functions()]
+    return frozenset().union(*(traits.identified(KIND, function.vendor, "FUNCTION", identity) for identity in found))

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NVIDIA GPUs: found in sysfs, whoever's driver holds them; known better where NVML can see them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from oslo_config import cfg
+
+from cyborg.domain import report
+from cyborg.drivers import nvidia_vgpu, nvml, pci_function, pci_health, traits
+from cyborg.drivers.host import Host
+from cyborg.drivers.pci_function import PciFunction
+
+VENDOR = "10de"
+#: Cards with and without a display; NVSwitches, audio and USB functions have other classes.
+CLASSES = ("0300", "0302")
+KIND = report.DeviceType.GPU
+
+#: What a card has for guests, and facts that say why if it is nothing.
+Parts = tuple[tuple[report.Deployable, ...], dict[str, Any]]
+
+
+class NvidiaGpuDriver:
+    option_group: ClassVar[str | None] = "gpu_devices"
+    options: ClassVar[tuple[cfg.Opt, ...]] = (
+        cfg.ListOpt(
+            "enabled_vgpu_types",
+            default=[],
+            help="Types of virtual GPUs to offer, such as nvidia-223. Which card gets which type is said by "
+            "device_addresses in [vgpu_<type>]; the first type is for all other cards if it has no addresses.",
+        ),
+        cfg.BoolOpt("filter_sriov_vfs", default=False, help="Do not offer SR-IOV virtual functions."),
+    )
+
+    def __init__(self, options: Mapping[str, Any], nvml_library: Any = None) -> None:
+        """``nvml_library`` takes the place of the module ``pynvml``."""
+        self._types = nvidia_vgpu.Types(options)
+        self._filter_vfs: bool = options["filter_sriov_vfs"]
+        self._library = nvml_library
+
+    @staticmethod
+    def further_groups(options: Mapping[str, Any]) -> Mapping[str, Sequence[cfg.Opt]]:
+        addresses = cfg.ListOpt("device_addresses", default=[], help="PCI addresses of the cards that get this type.")
+        return {nvidia_vgpu.group(name): (addresses,) for name in options["enabled_vgpu_types"]}
+
+    def discover(self, host: Host) -> Iterator[report.Device]:
+        gpus = _gpus(host)
+        with nvml.opened(self._nvml(host, gpus)) as session:
+            for gpu in gpus:
+                yield self._device(host, gpu, session)
+
+    def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
+        gpus = _gpus(host)
+        with nvml.opened(self._nvml(host, gpus)) as session:
+            found = {gpu.address: session.card(gpu.address).temperature for gpu in gpus if session and _visible(gpu)}
+        return {address: {"temp_c": float(value)} for address, value in found.items() if value is not None}
+
+    def _nvml(self, host: Host, gpus: Sequence[PciFunction]) -> Any:
+        """NVML speaks of this machine only, and is not started for cards that it cannot see."""
+        if not any(_visible(gpu) for gpu in gpus):
+            return None
+        return self._library or (nvml.installed() if host.is_this_machine else None)
+
+    def _device(self, host: Host, gpu: PciFunction, session: nvml.Session | None) -> report.Device:
+        card = _card(host, gpu, session)
+        health, reasons = pci_health.verdict([*pci_health.findings(gpu), *card.findings])
+        parts, why = self._parts(gpu, card, session)
+        known = {"name": card.name, "uuid": card.uuid}
+        return report.Device(
+            address=gpu.address,
+            serial=card.serial,
+            type=KIND,
+            vendor=VENDOR,
+            model=gpu.device,
+            numa_node=gpu.numa_node,
+            health=health,
+            health_reasons=reasons,
+            facts=gpu.facts() | {name: text for name, text in known.items() if text} | why,
+            deployables=parts,
+        )
+
+    def _parts(self, gpu: PciFunction, card: nvml.Card, session: nvml.Session | None) -> Parts:
+        if card.mig is not None:
+            return (), {"partition_mode": "MIG", "mig": list(card.mig)}
+        if gpu.boot_vga or nvml.LOST in card.findings:
+            return (), _nothing(gpu, pci_function.CONSOLE if gpu.boot_vga else nvml.LOST[1])
+        return self._for_guests(gpu, card, session)
+
+    def _for_guests(self, gpu: PciFunction, card: nvml.Card, session: nvml.Session | None) -> Parts:
+        """Virtual GPUs where they are wanted; else VFs once there are any, else the card."""
+        vgpu_type, listed = self._types.of(gpu)
+        offer = nvidia_vgpu.offer(gpu, vgpu_type, session if _visible(gpu) else None) if vgpu_type else None
+        if offer:
+            return _virtual(gpu, vgpu_type, offer)
+        if listed or nvidia_vgpu.in_use(gpu):
+            return (), _nothing(gpu, f"lacks_{vgpu_type}" if listed else "serves_vgpus")
+        if gpu.vfs_on:
+            plain = {vf.address for vf in gpu.virtfns.values() if nvidia_vgpu.is_plain(vf) and not self._filter_vfs}
+            units = tuple(unit for unit in pci_function.accelerators(gpu) if _at(unit) in plain)
+            return _part(gpu, "VGPU", units), pci_function.withheld(gpu)
+        return _part(gpu, "PGPU", pci_function.accelerators(gpu), card.memory_mib), pci_function.withheld(gpu)
+
+
+def _gpus(host: Host) -> list[PciFunction]:
+    return [
+        function
+        for function in host.pci()
+        if function.vendor == VENDOR and function.pci_class in CLASSES and not function.is_vf
+    ]
+
+
+def _visible(gpu: PciFunction) -> bool:
+    return gpu.driver == "nvidia" and not gpu.asleep
+
+
+def _card(host: Host, gpu: PciFunction, session: nvml.Session | None) -> nvml.Card:
+    if not _visible(gpu):
+        return nvml.Card(findings=(pci_health.ASLEEP if gpu.driver == "nvidia" else nvml.NOT_VISIBLE,))
+    if session is not None:
+        return session.card(gpu.address)
+    text = host.proc(f"driver/nvidia/gpus/{gpu.address}/information").text() or ""
+    lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    uuid = lines.get("GPU UUID", "").strip()
+    return nvml.Card(
+        name=lines.get("Model", "").strip() or None,
+        uuid=uuid if uuid and "?" not in uuid else None,
+        findings=(nvml.UNAVAILABLE,),
+    )
+
+
+def _virtual(gpu: PciFunction, vgpu_type: str | None, offer: nvidia_vgpu.Offer) -> Parts:
+    facts: dict[str, Any] = {"vgpu_framework": nvidia_vgpu.framework(gpu), "vgpu_type": vgpu_type}
+    facts |= {"mdevs": list(offer.mdevs)} if offer.mdevs else {}
+    named = traits.vgpu(VENDOR, gpu.device, offer.name)
+    return _part(gpu, "VGPU", offer.accelerators, offer.memory_mib, named), facts
+
+
+def _nothing(gpu: PciFunction, why: str) -> dict[str, Any]:
+    return {"withheld": {gpu.address: why}}
+
+
+def _part(
+    gpu: PciFunction,
+    resource_class: str,
+    units: tuple[report.Accelerator, ...],
+    memory_mib: int | None = None,
+    more_traits: frozenset[str] = frozenset(),
+) -> tuple[report.Deployable, ...]:
+    part = report.Deployable(
+        resource_class=resource_class,
+        traits=traits.product(KIND, VENDOR, gpu.device) | more_traits,
+        accelerators=units,
+        memory_mib=memory_mib,
+    )
+    return (part,)
+
+
+def _at(unit: report.Accelerator) -> str:
+    return "{domain}:{bus}:{device}.{function}".format(**unit.info)

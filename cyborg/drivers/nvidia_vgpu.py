@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NVIDIA's two ways of cutting a card into virtual GPUs, as sysfs shows them.
+
+``mdev``: the card (or each of its VFs) has ``mdev_supported_types/nvidia-223/``; a virtual GPU is a mediated
+device that whoever attaches it creates. ``vendor_vfio``: each VF has ``nvidia/current_vgpu_type``; a virtual GPU is
+a VF that was given a type, and the host's driver stays on it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from cyborg.domain import errors, report
+from cyborg.drivers import nvml
+from cyborg.drivers.pci_function import PciFunction
+from cyborg.drivers.sysfs import Node
+
+TYPES = "mdev_supported_types"
+TYPED = "nvidia"
+
+
+class Framework(StrEnum):
+    MDEV = "mdev"
+    VENDOR_VFIO = "vendor_vfio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Virtual GPUs of one type; ``name`` is "" when no VF says it; ``mdevs`` are the uuids of those that exist."""
+
+    name: str
+    accelerators: tuple[report.Accelerator, ...]
+    memory_mib: int | None = None
+    mdevs: tuple[str, ...] = ()
+
+
+class Types:
+    """Which card is cut into which type: the one that lists it, else the first one if that lists no cards."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._addresses = {name: _addresses(options.get(group(name), {})) for name in options["enabled_vgpu_types"]}
+        listed = [address for addresses in self._addresses.values() for address in addresses]
+        twice = sorted({address for address in listed if listed.count(address) > 1})
+        if twice:
+            raise errors.DriverError(f"{twice[0]} is in device_addresses of more than one vGPU type; a card has one.")
+
+    def of(self, gpu: PciFunction) -> tuple[str | None, bool]:
+        """(the type or None, whether the card or one of its VFs is listed for it)."""
+        places = {place.address for _, place in _places(gpu)}
+        for name, addresses in self._addresses.items():
+            if places & addresses:
+                return name, True
+        first = next(iter(self._addresses.items()), None)
+        return (first[0] if first and not first[1] else None), False
+
+
+def group(vgpu_type: str) -> str:
+    """The option group of a type."""
+    return f"vgpu_{vgpu_type}"
+
+
+def _addresses(values: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(address.lower() for address in values.get("device_addresses", ()))
+
+
+def framework(gpu: PciFunction) -> Framework | None:
+    if any(TYPES in place.names for _, place in _places(gpu)):
+        return Framework.MDEV
+    return Framework.VENDOR_VFIO if any(TYPED in vf.names for vf in gpu.virtfns.values()) else None
+
+
+def in_use(gpu: PciFunction) -> bool:
+    """Whether any virtual GPU exists on the card, of whatever type."""
+    for _, place in _places(gpu):
+        if any((kind / "devices").names() for kind in (place.node / TYPES).children()):
+            return True
+    return any(_current(vf) for vf in gpu.virtfns.values())
+
+
+def is_plain(vf: PciFunction) -> bool:
+    """A VF that can be given away as it is."""
+    return TYPES not in vf.names and TYPED not in vf.names
+
+
+def offer(gpu: PciFunction, vgpu_type: str, session: nvml.Session | None) -> Offer | None:
+    """What the card offers of the type, of typed VFs as many as NVML allows; None when it does not know the type."""
+    if framework(gpu) is Framework.MDEV:
+        return _mediated(gpu, vgpu_type)
+    digits = vgpu_type.rpartition("-")[2]
+    if not digits.isdecimal():
+        return None
+    return _typed(gpu, int(digits), session.most_vgpus(gpu.address, int(digits)) if session else None)
+
+
+def _places(gpu: PciFunction) -> list[tuple[str, PciFunction]]:
+    """Where mediated devices can be, each with what begins the keys of its accelerators."""
+    return [("", gpu), *((f"vf{number}_", vf) for number, vf in sorted(gpu.virtfns.items()))]
+
+
+def _mediated(gpu: PciFunction, vgpu_type: str) -> Offer | None:
+    found = [(prefix, place, place.node / TYPES / vgpu_type) for prefix, place in _places(gpu)]
+    kinds = [(prefix, place, kind) for prefix, place, kind in found if kind.names() is not None]
+    if not kinds:
+        return None
+    name = next((text for _, _, kind in kinds if (text := (kind / "name").text())), vgpu_type)
+    word = name.partition(" ")[2] or name
+    units = [
+        report.pci_accelerator(
+            f"{prefix}{word}_{index}",
+            place.address,
+            kind=report.HandleType.MDEV,
+            extra={"asked_type": vgpu_type, "vgpu_mark": f"{vgpu_type}_{index}"},
+        )
+        for prefix, place, kind in kinds
+        for index in range(_capacity(kind))
+    ]
+    mdevs = sorted(uuid for _, _, kind in kinds for uuid in (kind / "devices").names() or ())
+    memory = re.search(r"framebuffer=(\d+)M", (kinds[0][2] / "description").text() or "")
+    return Offer(
+        name=name,
+        accelerators=tuple(units),
+        memory_mib=int(memory[1]) if memory else None,
+        mdevs=tuple(mdevs),
+    )
+
+
+def _capacity(kind: Node) -> int:
+    """Counted anew each time: what can still be made goes down when other VFs of the card fill up."""
+    return max((kind / "available_instances").number() or 0, 0) + len((kind / "devices").names() or ())
+
+
+def _typed(gpu: PciFunction, number: int, most: int | None) -> Offer | None:
+    vfs = [(index, vf) for index, vf in sorted(gpu.virtfns.items()) if TYPED in vf.names]
+    names = dict(pair for _, vf in vfs for pair in _creatable(vf))
+    made = [(index, vf) for index, vf in vfs if _current(vf) == number]
+    free = [(index, vf) for index, vf in vfs if _current(vf) == 0 and number in dict(_creatable(vf))]
+    if not made and not free:
+        return Offer(name="", accelerators=()) if vfs else None
+    chosen = sorted((made + free)[:most], key=lambda pair: pair[0])
+    return Offer(
+        name=names.get(number, ""),
+        accelerators=tuple(
+            report.pci_accelerator(f"vf{index}", vf.address, extra={"managed": "false", "vgpu_type": str(number)})
+            for index, vf in chosen
+            if vf.isolated
+        ),
+    )
+
+
+def _current(vf: PciFunction) -> int | None:
+    return (vf.node / TYPED / "current_vgpu_type").number() if TYPED in vf.names else None
+
+
+def _creatable(vf: PciFunction) -> Iterator[tuple[int, str]]:
+    """Lines such as ``1147  : NVIDIA L40S-1Q``, below a heading in some releases and without one in others."""
+    for line in ((vf.node / TYPED / "creatable_vgpu_types").text() or "").splitlines():
+        number, _, name = line.partition(":")
+        if number.strip().isdecimal():
+            yield int(number), name.strip()

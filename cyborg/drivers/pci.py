@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any PCI function that the operator names with device_spec."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from oslo_config import cfg
+
+from cyborg.domain import report
+from cyborg.drivers import host_use, pci_function, pci_health, pci_spec, traits
+from cyborg.drivers.host import Host
+from cyborg.drivers.pci_function import PciFunction
+
+BRIDGES = ("0600", "0604")
+NO_CLASS = "class_unreadable"
+
+
+class PciDriver:
+    option_group: ClassVar[str | None] = "pci"
+    options: ClassVar[tuple[cfg.Opt, ...]] = (
+        cfg.MultiStrOpt(
+            "device_spec",
+            default=[],
+            deprecated_name="passthrough_whitelist",
+            help="Functions to offer, one JSON object each, with the keys of Nova's option of that name: vendor_id, "
+            "product_id, address or devname, and physical_network, managed, resource_class, traits. "
+            "Without any, nothing is offered.",
+        ),
+        cfg.MultiStrOpt(
+            "alias",
+            default=[],
+            help="Names for kinds of functions, one JSON object each: name, and vendor_id, product_id, "
+            "resource_class or device_type. The name is shown among the facts of a device.",
+        ),
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._specs = pci_spec.parse_specs(options["device_spec"])
+        self._aliases = pci_spec.parse_aliases(options["alias"])
+
+    def discover(self, host: Host) -> Iterator[report.Device]:
+        for function in host.pci() if self._specs else ():
+            if function.is_vf or function.pci_class in BRIDGES:
+                continue
+            chosen = dict(self._chosen(function))
+            if chosen:
+                yield self._device(host, function, chosen)
+
+    def _chosen(self, function: PciFunction) -> Iterator[tuple[int, int]]:
+        """(number of the VF, or -1 for the function itself; index of its spec). A PF that matches brings its VFs."""
+        own = self._match(function)
+        if not function.vfs_on:
+            if own is not None:
+                yield -1, own
+            return
+        for number, unit in sorted(function.virtfns.items()):
+            index = self._match(unit) if own is None else own
+            if index is not None:
+                yield number, index
+
+    def _match(self, function: PciFunction) -> int | None:
+        return next((index for index, spec in enumerate(self._specs) if spec.matches(function)), None)
+
+    def _device(self, host: Host, function: PciFunction, chosen: dict[int, int]) -> report.Device:
+        withheld = dict(_withheld(host, function, chosen))
+        health, reasons = pci_health.verdict(pci_health.findings(function))
+        facts = function.facts() | self._alias(function, next(iter(chosen.values())))
+        if withheld:
+            facts["withheld"] = {_unit(function, number).address: why for number, why in withheld.items()}
+        own = self._match(function)
+        return report.Device(
+            address=function.address,
+            type=report.DeviceType.PCI,
+            vendor=function.vendor,
+            model=function.device,
+            numa_node=function.numa_node,
+            health=health,
+            health_reasons=reasons,
+            facts=facts,
+            deployables=tuple(
+                self._deployable(
+                    function,
+                    "" if index == own else f"spec{index}",
+                    self._specs[index],
+                    [number for number, spec in chosen.items() if spec == index and number not in withheld],
+                )
+                for index in sorted(set(chosen.values()))
+            ),
+        )
+
+    @staticmethod
+    def _deployable(function: PciFunction, key: str, spec: pci_spec.Spec, numbers: list[int]) -> report.Deployable:
+        return report.Deployable(
+            key=key,
+            resource_class=spec.resource_class,
+            traits=traits.product(report.DeviceType.PCI, function.vendor, function.device) | spec.traits,
+            accelerators=tuple(
+                report.pci_accelerator(pci_function.key_of(number), _unit(function, number).address, extra=spec.extra)
+                for number in numbers
+            ),
+        )
+
+    def _alias(self, function: PciFunction, index: int) -> dict[str, Any]:
+        spec = self._specs[index]
+        name = next((alias.name for alias in self._aliases if alias.matches(function, spec)), None)
+        return {"alias": name} if name else {}
+
+
+def _withheld(host: Host, function: PciFunction, chosen: dict[int, int]) -> Iterator[tuple[int, str]]:
+    for number in chosen:
+        unit = _unit(function, number)
+        why = NO_CLASS if unit.pci_class is None else unit.withheld() or host_use.reason(host, unit)
+        if why:
+            yield number, why
+
+
+def _unit(function: PciFunction, number: int) -> PciFunction:
+    return function if number < 0 else function.virtfns[number]

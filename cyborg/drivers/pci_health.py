@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The health rules that all PCI cards share, and how findings add up.
+
+Error counters last until a reboot. Their growth would say more, but needs a history that is not kept yet: every
+scan is treated as the first sight of the card, so any fatal or non-fatal error counts, and ten correctable ones.
+"""
+
+from collections.abc import Iterable
+
+from cyborg.domain.report import Health
+from cyborg.drivers.pci_function import PciFunction
+
+#: What was found: how bad, and a short word for it.
+Finding = tuple[Health, str]
+
+UNREADABLE: Finding = (Health.UNKNOWN, "unreadable")
+ASLEEP: Finding = (Health.UNKNOWN, "asleep")
+
+_WORST_FIRST = (Health.FAILED, Health.DEGRADED, Health.UNKNOWN)
+_COUNTERS = (
+    ("aer_dev_fatal", "TOTAL_ERR_FATAL", 1, (Health.FAILED, "fatal_errors")),
+    ("aer_dev_nonfatal", "TOTAL_ERR_NONFATAL", 1, (Health.DEGRADED, "nonfatal_errors")),
+    ("aer_dev_correctable", "TOTAL_ERR_COR", 10, (Health.DEGRADED, "correctable_errors")),
+)
+
+
+def verdict(findings: Iterable[Finding]) -> tuple[Health, tuple[str, ...]]:
+    """The worst health of all, and the reasons, worst first and each once."""
+    found = sorted(set(findings), key=lambda finding: (_WORST_FIRST.index(finding[0]), finding[1]))
+    return (found[0][0] if found else Health.OK), tuple(dict.fromkeys(reason for _, reason in found))
+
+
+def findings(function: PciFunction) -> list[Finding]:
+    """What the kernel knows of errors and of the link; nothing for a card that is well."""
+    found: list[Finding] = []
+    for file, total, limit, finding in _COUNTERS:
+        if file not in function.names:
+            continue
+        count = _total((function.node / file).text(), total)
+        if count is None:
+            found.append(UNREADABLE)
+        elif count >= limit:
+            found.append(finding)
+    if _narrow_link(function):
+        found.append((Health.DEGRADED, "link_width_below_max"))
+    return found
+
+
+def _total(text: str | None, name: str) -> int | None:
+    """Only the last line is the same on every kernel; the names above it differ, and need not add up to it."""
+    for line in (text or "").splitlines():
+        word, _, count = line.strip().rpartition(" ")
+        if word == name and count.isdecimal():
+            return int(count)
+    return None
+
+
+def _narrow_link(function: PciFunction) -> bool:
+    """Asked only of a card that is awake: a sleeping one shows nonsense, and asking may wake it."""
+    if function.power_state != "D0":
+        return False
+    current = (function.node / "current_link_width").number()
+    best = (function.node / "max_link_width").number()
+    meaningless = (None, 0, 255)
+    return current not in meaningless and best not in meaningless and (current or 0) < (best or 0)

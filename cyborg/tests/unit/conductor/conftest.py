@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running conductor on SQLite, with a fake Nova and an agent that keeps the views it is sent."""
+
+import queue
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cyborg import conf as configuration
+from cyborg import context
+from cyborg.clients import nova
+from cyborg.conductor.service import Conductor
+from cyborg.domain import arq, profile, report, view, wire
+from cyborg.rpc import messaging
+from cyborg.rpc.conductor import ConductorClient
+from cyborg.store import arqs, schema
+from cyborg.store.engine import Store
+
+PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
+NOVA = context.RequestContext(user_id="nova", project_id="service", roles=["service"], from_service=True)
+
+
+class KeptViews:
+    """An agent's endpoint, in the place of an agent."""
+
+    def __init__(self) -> None:
+        self.views: queue.Queue[view.HostView] = queue.Queue()
+
+    @messaging.exposed
+    def publish(self, ctxt: context.RequestContext, view: dict[str, Any]) -> None:
+        self.views.put(_view(view))
+
+
+def _view(data: dict[str, Any]) -> view.HostView:
+    return wire.from_wire(view.HostView, data)
+
+
+class Cloud:
+    """What a test asks for, in its own words."""
+
+    def __init__(self, store: Store, client: ConductorClient, events: nova.FakeNova, agent: KeptViews) -> None:
+        self.store = store
+        self.client = client
+        self.events = events
+        self.agent = agent
+
+    def host(self, name: str, *devices: report.Device, provider: str = PROVIDER) -> view.HostView:
+        self.client.sync(name, provider, {}, -1)
+        return self.client.report(report.DeviceReport(host=name, driver="fake_driver", devices=devices))
+
+    def request(self, *required: str, project: str = "p1", count: int = 1) -> list[str]:
+        group = profile.Group(
+            resources={"CUSTOM_ACCELERATOR": 1}, traits=dict.fromkeys(required, profile.TraitRule.REQUIRED)
+        )
+        made = [
+            arq.Arq(
+                uuid=str(uuid.uuid4()),
+                project_id=project,
+                state=arq.State.INITIAL,
+                profile_name="p",
+                group_id=0,
+                group=group,
+            )
+            for _ in range(count)
+        ]
+        with self.store.transaction() as tx:
+            arqs.create(tx, made)
+        return [one.uuid for one in made]
+
+    def bind(self, uuids: Sequence[str], *, host: str = "host-1", provider: str = PROVIDER, instance: str = "") -> str:
+        instance = instance or str(uuid.uuid4())
+        self.client.bind(
+            NOVA,
+            [
+                arq.Binding(arq_uuid=one, hostname=host, device_rp_uuid=provider, instance_uuid=instance)
+                for one in uuids
+            ],
+        )
+        return instance
+
+    def get(self, uuid: str) -> arq.Arq | None:
+        with self.store.reading() as tx:
+            return arqs.get(tx, [uuid]).get(uuid)
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    conf = configuration.new_config()
+    conf([], default_config_files=[])
+    conf.set_override("transport_url", "fake://")
+    conf.set_override("control_exchange", f"test-{uuid.uuid4()}")
+    conf.set_override("operation_interval", 1, "conductor")
+    conf.set_override("bind_timeout", 10)
+    store = Store(f"sqlite:///{tmp_path}/cyborg.db")
+    schema.upgrade(store)
+    transport = messaging.get_transport(conf)
+    events, agent = nova.FakeNova(), KeptViews()
+    conductor = Conductor(conf, store, transport, events)
+    listener = messaging.get_server(transport, messaging.AGENT_TOPIC, "host-1", [agent])
+    conductor.start()
+    listener.start()
+    yield Cloud(store, ConductorClient(conf, transport), events, agent)
+    conductor.stop()
+    listener.stop()
+    listener.wait()
+    store.dispose()

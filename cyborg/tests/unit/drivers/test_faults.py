@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever is missing, unreadable or nonsense in sysfs: no driver fails, and only the faulty function is lost."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cyborg.drivers import recorded
+from cyborg.tests.unit.drivers import builders
+
+TESTS = Path(__file__).resolve().parents[2]
+DEMO = sorted((TESTS.parent / "demo_hosts").glob("*/host.yaml"))
+RECORDINGS = DEMO + sorted((TESTS / "golden").glob("*/*/host.yaml"))
+OPTIONS: dict[str, dict[str, object]] = {
+    "intel_fpga": {},
+    "nvidia_gpu": {"enabled_vgpu_types": ["nvidia-319"]},
+    "pci": {"device_spec": ['{"vendor_id": "*"}']},
+}
+
+
+def _spoil(file: Path, fault: str) -> None:
+    file.unlink()
+    if fault == "EIO":
+        file.symlink_to(recorded.FAILS_WITH_EIO)
+    elif fault == "noise":
+        file.write_bytes(b"\xff\xfe\x00 0x\n-")
+    elif fault == "empty":
+        file.touch()
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_symlink() or path.is_file())
+
+
+def _faults(data: st.DataObject, files: list[Path]) -> None:
+    faults = st.sampled_from(["missing", "EIO", "noise", "empty"])
+    chosen = data.draw(st.dictionaries(st.sampled_from(files), faults, max_size=25)) if files else {}
+    for file, fault in chosen.items():
+        _spoil(file, fault)
+
+
+@pytest.mark.parametrize("family", OPTIONS)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_fault_leaves_a_driver(family: str, data: st.DataObject) -> None:
+    driver = builders.driver(family, OPTIONS[family])
+    with tempfile.TemporaryDirectory() as directory:
+        host = recorded.materialise(data.draw(st.sampled_from(RECORDINGS)), Path(directory))
+        _faults(data, _files(Path(directory)))
+        list(driver.discover(host))
+
+
+@pytest.mark.parametrize("family", OPTIONS)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_only_the_faulty_function_is_lost(family: str, data: st.DataObject) -> None:
+    driver = builders.driver(family, OPTIONS[family])
+    with tempfile.TemporaryDirectory() as directory:
+        host = recorded.materialise(data.draw(st.sampled_from(DEMO)), Path(directory))
+        before = {device.address: device for device in driver.discover(host)}
+        faulty = data.draw(st.sampled_from([function.address for function in host.pci()]))
+        place = (Path(directory) / "sys/bus/pci/devices" / faulty).resolve()
+        _faults(data, _files(place))
+        after = {device.address: device for device in driver.discover(host)}
+
+    before.pop(faulty, None)
+    after.pop(faulty, None)
+    assert after == before

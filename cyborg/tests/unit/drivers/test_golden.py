@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each directory below tests/golden/<driver> is a test: the host in host.yaml gives the devices in report.yaml.
+
+host.yaml is a recorded host (`cyborg.drivers.recorded`) and may say two things more: ``options``, those of the
+driver that differ from their defaults, and ``nvml``, a table for `fake_nvml`. To write report.yaml of a new case, or
+anew after a change that is meant, run the tests with CYBORG_UPDATE_GOLDEN=1 and read the difference.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cyborg.domain import report, wire
+from cyborg.drivers import recorded
+from cyborg.tests.unit.drivers import builders
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+CASES = sorted(path.parent.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("*/*/host.yaml"))
+UPDATE = os.environ.get("CYBORG_UPDATE_GOLDEN") == "1"
+
+
+def _seen(case: str, directory: Path) -> dict[str, Any]:
+    recording = GOLDEN / case / "host.yaml"
+    more = yaml.safe_load(recording.read_text(encoding="utf-8")) or {}
+    driver = builders.driver(case.partition("/")[0], more.get("options"), more.get("nvml"))
+    devices = tuple(driver.discover(recorded.materialise(recording, directory)))
+    for device in devices:
+        assert wire.from_wire(report.Device, wire.to_wire(device)) == device
+    return {"devices": wire.to_wire(devices)}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_host_gives_the_report(case: str, tmp_path: Path) -> None:
+    golden = GOLDEN / case / "report.yaml"
+    seen = _seen(case, tmp_path)
+    if UPDATE:
+        golden.write_text(yaml.safe_dump(seen, sort_keys=False, width=118), encoding="utf-8")
+
+    assert golden.exists(), f"{golden} is missing; write it with CYBORG_UPDATE_GOLDEN=1 and read it"
+    assert seen == yaml.safe_load(golden.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("family", sorted(builders.CLASSES))
+def test_every_driver_has_at_least_three_golden_hosts(family: str) -> None:
+    assert len([case for case in CASES if case.startswith(f"{family}/")]) >= 3

@@ -103,7 +103,10 @@ class NoNova:
 class FakeNova:
     """Keeps what it was sent; ``failures`` calls are refused first."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self, failures: int = 0) -> None:
         self.sent: list[Event] = []
         self.calls = 0
         self.failures = failures

@@ -4,7 +4,7 @@
 Absence needs proof. A device that a report lacks is counted; it takes no new work from the first report
 on, and after ``absence_limit`` reports in a row it is gone: free accelerators are forgotten, held ones stay
 with their holder, marked missing, until they return or are released. Identity is (serial when the card
-has one, else address), so a card that moved to another slot keeps its uuid, its status and its holders.
+has one of its own, else address), so a card that moved to another slot keeps its uuid, its status and its holders.
 
     plan(host with A and B, report of A and C)
       A   same row, whatever changed on it
@@ -17,7 +17,8 @@ one card is never handed out twice.
 
 import dataclasses
 import uuid as uuid_module
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,7 +38,7 @@ def plan(
     others = [device for device in stored.devices if device.driver != seen.driver]
     known = [device for device in stored.devices if device.driver == seen.driver]
     contested = _contested(others, seen)
-    offered = tuple(device for device in seen.devices if device not in contested)
+    offered = _trusted_serials(device for device in seen.devices if device not in contested)
     pairs, new = _match(known, offered)
     devices: list[inventory.Device] = []
     for device in known:
@@ -122,6 +123,16 @@ def _match(
                 left.remove(match)
                 pairs[device.uuid] = match
     return pairs, left
+
+
+def _trusted_serials(devices: Iterable[report.Device]) -> tuple[report.Device, ...]:
+    """The devices, without serials that more than one has: boards with several chips may share the board's."""
+    listed = list(devices)
+    uses = Counter(device.serial for device in listed)
+    return tuple(
+        dataclasses.replace(device, serial=None) if device.serial and uses[device.serial] > 1 else device
+        for device in listed
+    )
 
 
 def _same_serial(stored: inventory.Device, seen: report.Device) -> bool:

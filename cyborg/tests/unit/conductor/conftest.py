@@ -16,7 +16,7 @@ from cyborg.conductor.service import Conductor
 from cyborg.domain import arq, profile, report, view, wire
 from cyborg.rpc import messaging
 from cyborg.rpc.conductor import ConductorClient
-from cyborg.store import arqs, schema
+from cyborg.store import arqs, models, schema
 from cyborg.store.engine import Store
 
 PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
@@ -86,15 +86,16 @@ class Cloud:
             return arqs.get(tx, [uuid]).get(uuid)
 
 
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """One conductor for all tests of a module: stopping one takes a second."""
     conf = configuration.new_config()
     conf([], default_config_files=[])
     conf.set_override("transport_url", "fake://")
     conf.set_override("control_exchange", f"test-{uuid.uuid4()}")
     conf.set_override("operation_interval", 1, "conductor")
     conf.set_override("bind_timeout", 10)
-    store = Store(f"sqlite:///{tmp_path}/cyborg.db")
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('conductor')}/cyborg.db")
     schema.upgrade(store)
     transport = messaging.get_transport(conf)
     events, agent = nova.FakeNova(), KeptViews()
@@ -107,3 +108,14 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     listener.stop()
     listener.wait()
     store.dispose()
+
+
+@pytest.fixture
+def cloud(running: Cloud) -> Cloud:
+    """The same, with nothing in it."""
+    with running.store.transaction() as tx:
+        for table in reversed(models.Base.metadata.sorted_tables):
+            tx.execute(table.delete())
+    running.events.reset()
+    running.agent.views = queue.Queue()
+    return running

@@ -65,7 +65,7 @@ def test_nova_is_told_once_per_request_and_the_work_is_gone(cloud: Cloud) -> Non
 
 
 def test_nova_that_is_down_is_told_later(cloud: Cloud) -> None:
-    cloud.events.failures = 1
+    cloud.events.reset(failures=1)
     cloud.host("host-1", GPU)
     cloud.bind(cloud.request())
     until(lambda: len(cloud.events.sent) == 1)

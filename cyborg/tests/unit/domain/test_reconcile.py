@@ -151,6 +151,12 @@ def test_another_serial_in_the_same_slot_is_another_card() -> None:
     assert after(now, *[seen(card(A.address, serial="S2"))] * 2).devices == (now.devices[1],)
 
 
+def test_a_serial_that_two_cards_share_identifies_neither() -> None:
+    host = after(EMPTY, seen(card(A.address, serial="BOARD"), card(B.address, serial="BOARD")))
+    assert [device.serial for device in host.devices] == [None, None]
+    assert after(host, seen(card(B.address, serial="BOARD"), card(A.address, serial="BOARD"))) == host
+
+
 def test_a_region_inherits_the_traits_of_its_card() -> None:
     region = report.Deployable(key="region0", resource_class="FPGA", traits=frozenset({"CUSTOM_R"}))
     root = report.Deployable(resource_class="FPGA", traits=frozenset({"CUSTOM_FPGA"}), children=(region,))

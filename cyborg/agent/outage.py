@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trouble that lasts, in two log lines: one when it starts and one when it ends.
+
+    placement = Outage("Placement")
+    with placement.watched():           # every minute
+        publisher.publish(view)         # what it raises is logged once, until it changes or ends
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+from oslo_log import log
+
+from cyborg.domain import errors
+
+LOG = log.getLogger(__name__)
+
+
+class Outage:
+    """``what`` is the subject of the log lines."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._trouble: str | None = None
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Swallows domain errors: the caller tries again with its next round. Other errors are bugs and pass."""
+        try:
+            yield
+        except errors.CyborgError as exc:
+            self.goes_on(exc)
+        else:
+            self.is_over()
+
+    def goes_on(self, exc: errors.CyborgError) -> None:
+        """Log ``exc`` unless this trouble is known."""
+        # A service that is away fails in many words, each of which says the same.
+        trouble = exc.code if isinstance(exc, errors.Unavailable) else exc.message
+        if trouble != self._trouble:
+            LOG.warning("%s: %s It is tried again with every report.", self._what, exc.message)
+        self._trouble = trouble
+
+    def is_over(self) -> None:
+        """Log it if there was trouble."""
+        if self._trouble is not None:
+            LOG.info("%s: well again.", self._what)
+        self._trouble = None

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real Placement application inside our process, on one SQLite file.
+
+For one machine, demonstrations and tests. It asks for no Keystone: the token is ``admin``.
+
+    application = embedded_placement.build(Path("/var/lib/cyborg"))
+    cheroot.wsgi.Server(("127.0.0.1", 8778), application).start()
+
+Placement keeps its database and its flags in module globals. So that several can live in one process,
+each keeps its own database handle and puts it in place for the length of one request; requests are served one at
+a time, which is also what SQLite wants.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from oslo_config import cfg
+from placement import conf as placement_conf
+from placement import db_api, deploy, policy
+from placement.objects import resource_class, trait
+
+TOKEN = "admin"  # noqa: S105  what Placement's noauth2 takes for an administrator; nothing secret
+DATABASE = "placement.sqlite"
+
+StartResponse = Callable[..., Any]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+_one_at_a_time = threading.RLock()
+
+
+def build(state_dir: Path, *, durable: bool = True) -> Application:
+    """The application with its database under ``state_dir``, made or upgraded when needed.
+
+    ``durable=False`` leaves out waiting for the disk: for tests.
+    """
+    database = state_dir / DATABASE
+    _use_write_ahead_log(database)
+    return _Placement(database, durable=durable)
+
+
+class _Placement:
+    def __init__(self, database: Path, *, durable: bool) -> None:
+        conf = _configuration(state_dir=database.parent, url=f"sqlite:///{database}")
+        self._database = db_api.placement_context_manager.make_new_manager()
+        self._database.configure(connection=conf.placement_database.connection, sqlite_synchronous=durable)
+        with _one_at_a_time:
+            put_back = db_api.placement_context_manager.patch_factory(self._database)
+            try:
+                # Placement fills these two tables once per process; ours must be filled once per database.
+                trait._TRAITS_SYNCED = False
+                resource_class._RESOURCE_CLASSES_SYNCED = False
+                policy.init(conf, suppress_deprecation_warnings=True)
+                self._application = deploy.loadapp(conf)
+            finally:
+                put_back()
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        with _one_at_a_time:
+            put_back = db_api.placement_context_manager.patch_factory(self._database)
+            try:
+                return list(self._application(environ, start_response))
+            finally:
+                put_back()
+
+
+def _configuration(*, state_dir: Path, url: str) -> cfg.ConfigOpts:
+    conf = cfg.ConfigOpts()
+    placement_conf.register_opts(conf)
+    conf.set_override("connection", url, "placement_database")
+    conf.set_override("sync_on_startup", override=True, group="placement_database")
+    conf.set_override("auth_strategy", "noauth2", "api")
+    # Not the policy of a Placement that happens to be installed on this machine.
+    conf.set_override("policy_file", str(state_dir / "placement-policy.yaml"), "oslo_policy")
+    conf([], project="placement", default_config_files=[], default_config_dirs=[])
+    return conf
+
+
+def _use_write_ahead_log(database: Path) -> None:
+    connection = sqlite3.connect(database)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+    finally:
+        connection.close()

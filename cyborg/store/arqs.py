@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accelerator requests: each change is one statement that checks the state it leaves, and counts.
+
+found = arqs.lock(tx, uuids)                    # first the requests, then their hosts: always in this order
+arqs.hold_instance(tx, instance, hostname)      # AlreadyBound when another bind was first
+...                                             # claim accelerators under the host's lock
+if arqs.bind(tx, bindings) != len(bindings):    # somebody else moved one of them: raise, and undo all
+"""
+
+import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import oslo_db.exception as oslo
+from sqlalchemy import ColumnElement, Row, Select, case, exists, insert, select, update
+from sqlalchemy import delete as sql_delete
+
+from cyborg.domain import arq, errors, profile, wire
+from cyborg.store import paging
+from cyborg.store.engine import Transaction
+from cyborg.store.models import Accelerator, Arq, Instance
+
+SORTS = {"id": Arq.id, "uuid": Arq.uuid, "state": Arq.state, "created_at": Arq.created_at}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """None does not filter; an empty collection matches nothing."""
+
+    uuids: Collection[str] | None = None
+    instance_uuid: str | None = None
+    project_id: str | None = None
+    states: Collection[arq.State] | None = None
+
+
+ANY = Filter()
+
+
+def create(tx: Transaction, arqs: Sequence[arq.Arq]) -> None:
+    """Any number in one statement; AlreadyExists for a uuid that is taken. The times are the store's to set."""
+    if not arqs:
+        return
+    try:
+        tx.execute(insert(Arq), [_row(request) for request in arqs])
+    except oslo.DBDuplicateEntry as error:
+        raise errors.AlreadyExists("An accelerator request with one of these uuids exists already.") from error
+
+
+def get(tx: Transaction, uuids: Collection[str], *, lock: bool = False) -> dict[str, arq.Arq]:
+    """Those that exist, by uuid. With ``lock`` nobody else changes them, or what they hold, until ``tx`` ends."""
+    if lock:
+        _lock(tx, Arq.uuid.in_(uuids))
+    return {request.uuid: request for request in page(tx, Filter(uuids=uuids))}
+
+
+def of_instance(tx: Transaction, instance_uuid: str, *, lock: bool = False) -> dict[str, arq.Arq]:
+    """The requests of an instance, whosoever they are, by uuid; ``lock`` as in `get`."""
+    if lock:
+        _lock(tx, Arq.instance_uuid == instance_uuid)
+    return {request.uuid: request for request in page(tx, Filter(instance_uuid=instance_uuid))}
+
+
+def page(tx: Transaction, wanted: Filter = ANY, part: paging.Page = paging.ALL) -> list[arq.Arq]:
+    statement: Select[*tuple[Any, ...]] = select(
+        Arq,
+        Accelerator.uuid.label("handle_uuid"),
+        Accelerator.type.label("handle_type"),
+        Accelerator.info.label("handle_info"),
+    ).outerjoin(Accelerator, Accelerator.arq_uuid == Arq.uuid)
+    if wanted.uuids is not None:
+        statement = statement.where(Arq.uuid.in_(wanted.uuids))
+    if wanted.instance_uuid is not None:
+        statement = statement.where(Arq.instance_uuid == wanted.instance_uuid)
+    if wanted.project_id is not None:
+        statement = statement.where(Arq.project_id == wanted.project_id)
+    if wanted.states is not None:
+        statement = statement.where(Arq.state.in_(wanted.states))
+    return [_arq(row) for row in tx.execute(paging.cut(statement, part, SORTS))]
+
+
+def bind(
+    tx: Transaction,
+    bindings: Sequence[arq.Binding],
+    *,
+    state: arq.State = arq.State.BOUND,
+    project_id: str | None = None,
+) -> int:
+    """How many were in a state that may be bound and now are ``state``; ``project_id`` None keeps the owner."""
+    if not bindings:
+        return 0
+    values: dict[str, Any] = {
+        "state": state,
+        "fault": None,
+        "hostname": case({item.arq_uuid: item.hostname for item in bindings}, value=Arq.uuid),
+        "device_rp_uuid": case({item.arq_uuid: item.device_rp_uuid for item in bindings}, value=Arq.uuid),
+        "instance_uuid": case({item.arq_uuid: item.instance_uuid for item in bindings}, value=Arq.uuid),
+    }
+    if project_id is not None:
+        values["project_id"] = project_id
+    uuids = [item.arq_uuid for item in bindings]
+    statement = update(Arq).where(Arq.uuid.in_(uuids), Arq.state.in_(arq.BINDABLE)).values(values)
+    return tx.execute(statement).rowcount
+
+
+def move(tx: Transaction, uuids: Collection[str], state: arq.State, *, fault: str | None = None) -> int:
+    """How many were in a state that ``state`` may follow, and followed; the binding stays as it is."""
+    statement = update(Arq).where(Arq.uuid.in_(uuids), Arq.state.in_(_before(state))).values(state=state, fault=fault)
+    return tx.execute(statement).rowcount
+
+
+def unbind(tx: Transaction, uuids: Collection[str]) -> int:
+    """How many are Unbound now; one that still holds an accelerator is not: release it first, by `hosts.save`."""
+    statement = (
+        update(Arq)
+        .where(Arq.uuid.in_(uuids), Arq.state.in_(_before(arq.State.UNBOUND)), ~_holding())
+        .values(state=arq.State.UNBOUND, hostname=None, device_rp_uuid=None, instance_uuid=None, fault=None)
+    )
+    return tx.execute(statement).rowcount
+
+
+def delete(tx: Transaction, uuids: Collection[str]) -> int:
+    """How many are gone; one that still holds an accelerator stays: release it first, by `hosts.save`."""
+    return tx.execute(sql_delete(Arq).where(Arq.uuid.in_(uuids), ~_holding())).rowcount
+
+
+def hold_instance(tx: Transaction, instance_uuid: str, hostname: str) -> None:
+    """Be the only bind for the instance; AlreadyBound when it has requests bound, or being bound, already."""
+    try:
+        tx.execute(insert(Instance).values(instance_uuid=instance_uuid, hostname=hostname))
+    except oslo.DBDuplicateEntry as error:
+        raise errors.AlreadyBound(
+            f"Instance {instance_uuid} has accelerator requests already. All requests of an instance are bound in one "
+            "call; unbind or delete the earlier ones first."
+        ) from error
+
+
+def leave_instances(tx: Transaction, instance_uuids: Collection[str]) -> int:
+    """How many instances have no request left and may be bound anew.
+
+    The rows are locked before the requests are looked at: of two calls that each take away one of the last
+    two requests, the later one sees both gone. Three statements, because MariaDB would lock the requests that
+    it looks at in a DELETE, against the order of all others.
+    """
+    rows = select(Instance.instance_uuid).where(Instance.instance_uuid.in_(instance_uuids))
+    held = set(tx.execute(rows.order_by(Instance.instance_uuid).with_for_update()).scalars())
+    if not held:
+        return 0
+    used = set(tx.execute(select(Arq.instance_uuid).where(Arq.instance_uuid.in_(held))).scalars())
+    if held == used:
+        return 0
+    return tx.execute(sql_delete(Instance).where(Instance.instance_uuid.in_(held - used))).rowcount
+
+
+def _lock(tx: Transaction, which: ColumnElement[bool]) -> None:
+    """A statement of its own: what is read after it is what the previous owner of the rows committed.
+
+    Always before the lock of a host and always in one order, so that two calls never wait for each other.
+    """
+    tx.execute(select(Arq.id).where(which).order_by(Arq.id).with_for_update())
+
+
+def _before(state: arq.State) -> list[arq.State]:
+    return [earlier for earlier in arq.State if arq.may_follow(earlier, state)]
+
+
+def _holding() -> ColumnElement[bool]:
+    return exists().where(Accelerator.arq_uuid == Arq.uuid)
+
+
+def _row(request: arq.Arq) -> dict[str, Any]:
+    return {
+        "uuid": request.uuid,
+        "project_id": request.project_id,
+        "state": request.state,
+        "profile_name": request.profile_name,
+        "group_id": request.group_id,
+        "request_group": wire.to_wire(request.group),
+        "hostname": request.hostname,
+        "device_rp_uuid": request.device_rp_uuid,
+        "instance_uuid": request.instance_uuid,
+        "fault": request.fault,
+    }
+
+
+def _arq(row: Row[*tuple[Any, ...]]) -> arq.Arq:
+    return arq.Arq(
+        uuid=row.uuid,
+        project_id=row.project_id,
+        state=row.state,
+        profile_name=row.profile_name,
+        group_id=row.group_id,
+        group=wire.from_wire(profile.Group, row.request_group),
+        hostname=row.hostname,
+        device_rp_uuid=row.device_rp_uuid,
+        instance_uuid=row.instance_uuid,
+        fault=row.fault,
+        attach_handle=_handle(row),
+        created_at=_text(row.created_at),
+        updated_at=_text(row.updated_at),
+    )
+
+
+def _handle(row: Row[*tuple[Any, ...]]) -> arq.AttachHandle | None:
+    if row.handle_uuid is None:
+        return None
+    return arq.AttachHandle(uuid=row.handle_uuid, type=row.handle_type, info=row.handle_info)
+
+
+def _text(moment: datetime.datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Durable work: recorded in the transaction that makes it necessary, done by whichever conductor takes it.
+
+    add  ──>  due  ──take_due──>  leased by one owner  ──finish──>  gone
+               ^                        │ postpone, or the owner died and its lease ran out
+               └────────────────────────┘
+
+An owner that lost its lease finds out: `finish` and `postpone` change nothing for it and say False.
+"""
+
+import datetime
+import uuid as uuid_module
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
+
+from cyborg.store import columns
+from cyborg.store.engine import Transaction
+from cyborg.store.models import Operation as Table
+
+#: The clock by which leases and due times are set and read.
+now = columns.now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """``attempts`` counts those that failed; ``last_error`` says how the last of them did."""
+
+    uuid: str
+    kind: str
+    payload: Mapping[str, Any]
+    owner: str | None
+    lease_until: datetime.datetime | None
+    attempts: int
+    next_at: datetime.datetime
+    deadline: datetime.datetime | None
+    last_error: str | None
+
+
+def new(
+    *,
+    kind: str,
+    payload: Mapping[str, Any],
+    owner: str | None = None,
+    lease_until: datetime.datetime | None = None,
+    next_at: datetime.datetime | None = None,
+    deadline: datetime.datetime | None = None,
+) -> Operation:
+    """Work to `add`; with an owner and a lease it is that owner's from the start, else anybody's when due."""
+    return Operation(
+        uuid=str(uuid_module.uuid4()),
+        kind=kind,
+        payload=payload,
+        owner=owner,
+        lease_until=lease_until,
+        attempts=0,
+        next_at=next_at or now(),
+        deadline=deadline,
+        last_error=None,
+    )
+
+
+def add(tx: Transaction, work: Sequence[Operation]) -> None:
+    """Any number in one statement."""
+    if work:
+        tx.execute(insert(Table), [_row(one) for one in work])
+
+
+def take_due(
+    tx: Transaction,
+    *,
+    owner: str,
+    lease_until: datetime.datetime,
+    limit: int = 50,
+    moment: datetime.datetime | None = None,
+) -> list[Operation]:
+    """Up to ``limit`` operations that are due and that nobody works on, now leased by ``owner``; oldest first.
+
+    ``owner`` must be unique to the process. What another one takes at this moment is passed over, not waited for.
+    """
+    statement = select(Table).where(_free(moment or now())).order_by(Table.next_at, Table.id).limit(limit)
+    rows = tx.execute(statement.with_for_update(skip_locked=True)).all()
+    if rows:
+        taken = update(Table).where(Table.id.in_([row.id for row in rows]))
+        tx.execute(taken.values(owner=owner, lease_until=lease_until))
+    return [_operation(row, owner, lease_until) for row in rows]
+
+
+def finish(tx: Transaction, one: Operation, *, owner: str) -> bool:
+    """Done, and gone; False when the lease was lost, and with it the right to say so."""
+    return tx.execute(delete(Table).where(_mine(one, owner))).rowcount == 1
+
+
+def postpone(tx: Transaction, one: Operation, *, owner: str, error: str, next_at: datetime.datetime) -> bool:
+    """It failed: give it back, to be taken from ``next_at`` on; False when the lease was lost."""
+    values = {
+        "owner": None,
+        "lease_until": None,
+        "attempts": Table.attempts + 1,
+        "next_at": next_at,
+        "last_error": error,
+    }
+    return tx.execute(update(Table).where(_mine(one, owner)).values(values)).rowcount == 1
+
+
+def _free(moment: datetime.datetime) -> ColumnElement[bool]:
+    return and_(Table.next_at <= moment, or_(Table.lease_until.is_(None), Table.lease_until <= moment))
+
+
+def _mine(one: Operation, owner: str) -> ColumnElement[bool]:
+    return and_(Table.uuid == one.uuid, Table.owner == owner)
+
+
+def _row(one: Operation) -> dict[str, Any]:
+    return {
+        "uuid": one.uuid,
+        "kind": one.kind,
+        "payload": dict(one.payload),
+        "owner": one.owner,
+        "lease_until": one.lease_until,
+        "attempts": one.attempts,
+        "next_at": one.next_at,
+        "deadline": one.deadline,
+        "last_error": one.last_error,
+    }
+
+
+def _operation(row: Row[*tuple[Any, ...]], owner: str, until: datetime.datetime) -> Operation:
+    return Operation(
+        uuid=row.uuid,
+        kind=row.kind,
+        payload=row.payload,
+        owner=owner,
+        lease_until=until,
+        attempts=row.attempts,
+        next_at=row.next_at,
+        deadline=row.deadline,
+        last_error=row.last_error,
+    )

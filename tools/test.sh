@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Unit and functional tests with SQLite and a real Placement; needs only Python 3.11 and git.
+#
+#     tools/test.sh                    everything
+#     tools/test.sh arqs               one story: the tests whose names have the word
+#     tools/test.sh -x cyborg/tests    further arguments go to pytest
+#
+# Tests that need a server run where its URL is given; what was left out, and why, is said at the end.
+#
+#     CYBORG_TEST_MYSQL=mysql+pymysql://root@127.0.0.1:3306/
+#     CYBORG_TEST_POSTGRESQL=postgresql+psycopg://postgres@127.0.0.1:5432/
+#     CYBORG_TEST_RABBITMQ=rabbit://guest:guest@127.0.0.1:5672/
+#     CYBORG_TEST_REQUIRE_SERVERS=1    a server that is missing is a failure
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=tools/venv.sh
+. tools/venv.sh
+cyborg_venv test standalone mysql postgresql nvidia test-requirements.txt
+
+if [ "$#" -eq 1 ] && [[ "$1" =~ ^[A-Za-z_]+$ ]] && [ ! -e "$1" ]; then
+    set -- -k "$1"
+fi
+PYTHONPATH="tools${PYTHONPATH:+:$PYTHONPATH}" exec "$PYTHON" -m pytest -p left_out "$@"

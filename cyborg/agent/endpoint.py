@@ -17,5 +17,5 @@ class AgentEndpoint:
         self._take = take
 
     @messaging.exposed
-    def publish(self, ctxt: context.RequestContext, view: dict[str, Any]) -> None:  # noqa: ARG002  the RPC form
+    def publish(self, ctxt: context.RequestContext, view: dict[str, Any]) -> None:
         self._take(wire.from_wire(views.HostView, view))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trouble that lasts, in two log lines: one when it starts and one when it ends.
 
-    placement = Outage("Placement")
-    with placement.watched():           # every minute
-        publisher.publish(view)         # what it raises is logged once, until it changes or ends
+placement = Outage("Placement")
+with placement.watched():           # every minute
+    publisher.publish(view)         # what it raises is logged once, until it changes or ends
 """
 
 import contextlib

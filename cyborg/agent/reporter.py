@@ -29,6 +29,7 @@ class Reporter:
         host_name: str,
         drivers: Sequence[LoadedDriver],
         host: Host,
+        *,
         conductor: ConductorClient,
         publisher: Publisher,
     ) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent of one host, as threads: one reports every period, one publishes whenever a newer view comes.
 
-    agent = Agent(conf, transport)
-    agent.start()       # reports at once
-    agent.stop()
+agent = Agent(conf, transport)
+agent.start()       # reports at once
+agent.stop()
 """
 
 import random
@@ -47,11 +47,12 @@ class Agent:
             self.host_name,
             loader.load(conf, group.enabled_drivers if driver_names is None else driver_names),
             host or Host(sysfs=group.sysfs_root, devfs=group.devfs_root, procfs=group.procfs_root),
-            ConductorClient(conf, transport),
-            Publisher(self.placement, conf),
+            conductor=ConductorClient(conf, transport),
+            publisher=Publisher(self.placement, conf),
         )
         self._interval: float = conf.periodic_interval
         self._jitter: float = group.report_jitter
+        self._started = False
         self._stopping = threading.Event()
         self._newer_view = threading.Event()
         self._first_round = threading.Event()
@@ -65,13 +66,19 @@ class Agent:
 
     def start(self) -> None:
         """Serve, report at once and then every period; returns at once. Once per agent."""
+        self._started = True
         self._server.start()
         for thread in self._threads:
             thread.start()
         LOG.info("Agent of host %s started.", self.host_name)
 
     def stop(self) -> None:
-        """Returns when the round under way is done, after five seconds at most; what is left undone is done by the next start."""
+        """Returns when the round under way is done, or after some seconds; the next start does what is left undone.
+
+        May be called twice, and before `start`.
+        """
+        if not self._started:
+            return
         self._stopping.set()
         self._newer_view.set()
         self._server.stop()
@@ -107,5 +114,5 @@ def _guarded(work: Callable[[], None]) -> None:
     """A periodic loop's edge: a bug costs one round, not the agent."""
     try:
         work()
-    except Exception:  # noqa: BLE001  whatever one round hits, the next one starts afresh
+    except Exception:  # whatever one round hits, the next one starts afresh
         LOG.exception("A round of the agent failed; the next one starts as planned.")

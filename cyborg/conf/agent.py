@@ -9,7 +9,7 @@ OPTS: list[cfg.Opt] = [
     cfg.ListOpt(
         "enabled_drivers",
         default=["fake_driver"],
-        help="Drivers that look for devices on this host, by their names in the entry point group cyborg.accelerator.driver.",
+        help="Drivers that look for devices here, by their names in the entry point group cyborg.accelerator.driver.",
     ),
     cfg.StrOpt(
         "resource_provider_name",
@@ -38,7 +38,10 @@ OPTS: list[cfg.Opt] = [
         default=0.1,
         min=0.0,
         max=0.9,
-        help="Share of [DEFAULT] periodic_interval by which each pause is shortened or prolonged at random, so that hosts do not report all at once.",
+        help=(
+            "Share of [DEFAULT] periodic_interval by which each pause is shortened or prolonged at random, so that "
+            "hosts do not report all at once."
+        ),
     ),
     cfg.StrOpt("sysfs_root", default="/sys", help="Where drivers find sysfs."),
     cfg.StrOpt("devfs_root", default="/dev", help="Where drivers find device nodes."),

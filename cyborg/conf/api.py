@@ -37,7 +37,7 @@ OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
         "noauth_beyond_loopback",
         default=False,
-        help="With auth_strategy = noauth, listen on an address that other machines can reach. Anybody is then anybody.",
+        help="With auth_strategy = noauth, listen beyond loopback. Every caller is believed then.",
     ),
     cfg.IntOpt("max_limit", default=1000, min=1, help="The most items one answer lists when the caller gives a limit."),
 ]

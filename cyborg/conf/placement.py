@@ -12,7 +12,9 @@ OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "provider_layout",
         default="compute_node",
-        choices=[("compute_node", "the compute node's own provider carries one generic class and the traits of its devices")],
+        choices=[
+            ("compute_node", "the compute node's provider carries one generic class and the traits of its devices")
+        ],
         help="Which resource providers carry the inventory of a host.",
     ),
     cfg.StrOpt(
@@ -61,4 +63,5 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     shared = loading.get_session_conf_options() + loading.get_auth_common_conf_options()
-    return [(GROUP, [*OPTS, *shared, *loading.get_adapter_conf_options(), *loading.get_auth_plugin_conf_options("v3password")])]
+    auth = loading.get_auth_plugin_conf_options("v3password")
+    return [(GROUP, [*OPTS, *shared, *loading.get_adapter_conf_options(), *auth])]

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make Placement equal to a view: compare, then the fewest calls.
+
+    publisher = Publisher(client, conf)
+    publisher.publish(view)         # again after any crash, or after somebody else changed something: repaired
+
+Nothing may be scheduled on what is not there yet or any more, so traits that go are taken away first, then the
+inventory changes, and traits that come are shown last. A view that holds already costs one read.
+"""
+
+import dataclasses
+import random
+import time
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from oslo_config import cfg
+from oslo_log import log
+
+from cyborg.conf import placement as options
+from cyborg.domain import errors, view
+from cyborg.placement import target
+from cyborg.placement.client import GenerationConflict, PlacementClient, Refused
+from cyborg.placement.nova_managed import NovaManaged
+from cyborg.placement.providers import Inventory, Providers, Snapshot
+
+LOG = log.getLogger(__name__)
+ATTEMPTS = 8
+LONGEST_PAUSE = 0.1
+
+
+class Publisher:
+    """Not for two threads at once."""
+
+    def __init__(self, client: PlacementClient, conf: cfg.ConfigOpts) -> None:
+        self._providers = Providers(client)
+        self._owner: str = conf[options.GROUP].inventory_owner
+        self._nova = NovaManaged(conf)
+        self._written: dict[str, Mapping[str, Inventory | None]] = {}
+        self._refused_ownership = False
+
+    def find_provider(self, names: Sequence[str]) -> str | None:
+        """The uuid of the first provider that has one of the names."""
+        return next((uuid for uuid in map(self._providers.find, names) if uuid), None)
+
+    def publish(self, wanted: view.HostView) -> None:
+        """Idempotent. Raises NotFound for a provider that is not there, PlacementError, or Unavailable."""
+        for provider in wanted.providers:
+            self._publish_retrying(wanted.host, provider)
+
+    def _publish_retrying(self, name: str, wanted: view.Provider) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._make_equal(name, wanted)
+            except errors.CyborgError as exc:
+                self._providers.forget(wanted.uuid)
+                if attempt == ATTEMPTS or not _may_pass(exc, attempt):
+                    raise
+                time.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311  spreads writers, guards nothing
+            else:
+                return
+
+    def _make_equal(self, name: str, wanted: view.Provider) -> None:
+        before = self._providers.read(wanted.uuid)
+        after = self._apply(before, self._target(name, before, wanted))
+        if after != before:
+            LOG.info("Provider %s: %s", name, _difference(before, after))
+
+    def _target(self, name: str, snapshot: Snapshot, wanted: view.Provider) -> target.Target:
+        managed = target.is_nova_managed(snapshot)
+        if managed and self._owner == "cyborg" and not self._refused_ownership:
+            self._refused_ownership = True
+            LOG.error(
+                "[%s] inventory_owner = cyborg is refused: nova-compute manages provider %s. Set it to auto or nova.",
+                options.GROUP,
+                name,
+            )
+        if managed or self._owner == "nova":
+            return self._nova.target(name, snapshot, wanted, self._written_before_nova_came(snapshot))
+        ours = target.direct(snapshot, wanted)
+        self._written[wanted.uuid] = ours.inventories
+        return ours
+
+    def _written_before_nova_came(self, snapshot: Snapshot) -> list[str]:
+        """Classes that we wrote in the moment between Nova's making the provider and its putting traits there.
+
+        What Nova writes itself differs from what we write in ``max_unit`` at least.
+        """
+        return [
+            resource_class
+            for resource_class, written in self._written.get(snapshot.uuid, {}).items()
+            if written
+            and (current := snapshot.inventories.get(resource_class))
+            and dataclasses.replace(current, reserved=written.reserved) == written
+        ]
+
+    def _apply(self, snapshot: Snapshot, wanted: target.Target) -> Snapshot:
+        changes = self._changes(snapshot, wanted.inventories)
+        remaining = snapshot.traits & wanted.traits
+        if changes and remaining != snapshot.traits:
+            snapshot = self._providers.set_traits(snapshot, remaining)
+        for resource_class, inventory in changes.items():
+            if inventory is None:
+                snapshot = self._providers.remove_inventory(snapshot, resource_class)
+            else:
+                snapshot = self._providers.set_inventory(snapshot, resource_class, inventory)
+        if snapshot.traits != wanted.traits:
+            snapshot = self._providers.set_traits(snapshot, wanted.traits)
+        return snapshot
+
+    def _changes(self, snapshot: Snapshot, wanted: Mapping[str, Inventory | None]) -> dict[str, Inventory | None]:
+        changes = {}
+        for resource_class, inventory in wanted.items():
+            current = snapshot.inventories.get(resource_class)
+            if inventory is None and current and self._providers.used(snapshot.uuid, resource_class):
+                # It cannot be taken away while somebody holds a unit, but closed.
+                inventory = dataclasses.replace(current, reserved=current.total)  # noqa: PLW2901
+            if inventory != current:
+                changes[resource_class] = inventory
+        return changes
+
+
+def _may_pass(exc: errors.CyborgError, attempt: int) -> bool:
+    """Whether trying again at once can help.
+
+    So does a first 400: a trait that was known to exist can have been deleted by somebody since.
+    """
+    if isinstance(exc, GenerationConflict):
+        return True
+    return attempt == 1 and isinstance(exc, Refused) and exc.status == HTTPStatus.BAD_REQUEST
+
+
+def _difference(before: Snapshot, after: Snapshot) -> str:
+    """For the log, such as ``CUSTOM_ACCELERATOR total 3 reserved 1; traits +CUSTOM_GPU``."""
+    parts = [
+        f"{name} total {inventory.total} reserved {inventory.reserved}"
+        for name, inventory in sorted(after.inventories.items())
+        if before.inventories.get(name) != inventory
+    ]
+    parts += [f"{name} removed" for name in sorted(set(before.inventories) - set(after.inventories))]
+    changed = [f"+{name}" for name in sorted(after.traits - before.traits)]
+    changed += [f"-{name}" for name in sorted(before.traits - after.traits)]
+    return "; ".join([*parts, *(["traits " + " ".join(changed)] if changed else [])])

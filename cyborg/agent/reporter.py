@@ -59,7 +59,7 @@ class Reporter:
     def _exchange(self, reports: Mapping[str, report.DeviceReport]) -> None:
         """Send what the conductor does not know yet, and take the view that it answers with."""
         held = self.publication.view
-        digests = {name: each.digest for name, each in reports.items()}
+        digests = {name: reports[name].digest if name in reports else "" for name in self._report_trouble}
         answer = self._conductor.sync(
             self._host_name, self.publication.provider_uuid, digests, self.publication.generation
         )

@@ -16,6 +16,10 @@ from cyborg.store import hosts
 from cyborg.store.engine import Store
 
 LOG = log.getLogger(__name__)
+#: Of the report of a driver that is not enabled any more.
+NOTHING = DeviceReport(host="", driver="").digest
+#: A generation that no view has.
+UNKNOWN = -1
 
 
 class InventoryEndpoint:
@@ -37,18 +41,24 @@ class InventoryEndpoint:
     ) -> Any:
         """What is stale on our side, and the view if the agent's is; see rpc.conductor.SyncAnswer."""
         known = self._store.retrying(self._sync, host, provider_uuid, digests)
+        for driver, stored in known.digests.items():
+            if driver not in digests and stored != NOTHING:
+                self._take(DeviceReport(host=host, driver=driver))
+                generation = UNKNOWN
         wanted = None if known.generation == generation else self._view(host)
         return wire.to_wire(conductor.SyncAnswer(stale=known.stale, view=wanted))
 
     @messaging.exposed
     def report(self, ctxt: context.RequestContext, seen: dict[str, Any]) -> Any:
         """Store one complete report; the host's view."""
-        complete = wire.from_wire(DeviceReport, seen)
+        return wire.to_wire(view.view(self._take(wire.from_wire(DeviceReport, seen))))
+
+    def _take(self, complete: DeviceReport) -> inventory.Host:
         before, after = self._store.retrying(self._apply, complete)
         for change in reconcile.changes(before, after):
             device = change.device
             LOG.info("%s: %s %s %s (%s)", after.name, device.driver, device.address, change.kind, device.uuid)
-        return wire.to_wire(view.view(after))
+        return after
 
     @messaging.exposed
     def set_device_status(self, ctxt: context.RequestContext, device_uuid: str, status: str) -> None:

@@ -38,7 +38,7 @@ def plan(
     others = [device for device in stored.devices if device.driver != seen.driver]
     known = [device for device in stored.devices if device.driver == seen.driver]
     contested = _contested(others, seen)
-    offered = _trusted_serials(device for device in seen.devices if device not in contested)
+    offered = _distinct(device for device in seen.devices if device not in contested)
     pairs, new = _match(known, offered)
     devices: list[inventory.Device] = []
     for device in known:
@@ -125,9 +125,9 @@ def _match(
     return pairs, left
 
 
-def _trusted_serials(devices: Iterable[report.Device]) -> tuple[report.Device, ...]:
-    """The devices, without serials that more than one has: boards with several chips may share the board's."""
-    listed = list(devices)
+def _distinct(devices: Iterable[report.Device]) -> tuple[report.Device, ...]:
+    """One device for each address, without serials that several have: chips of one board may share the board's."""
+    listed = list({device.address: device for device in devices}.values())
     uses = Counter(device.serial for device in listed)
     return tuple(
         dataclasses.replace(device, serial=None) if device.serial and uses[device.serial] > 1 else device

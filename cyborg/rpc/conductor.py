@@ -28,7 +28,11 @@ class ConductorClient:
         self._client = messaging.Client(conf, transport, messaging.CONDUCTOR_TOPIC)
 
     def sync(self, host: str, provider_uuid: str | None, digests: Mapping[str, str], generation: int) -> SyncAnswer:
-        """An agent's sign of life: what it sees, in digests by driver, and the view that it has."""
+        """An agent's sign of life: what its drivers see, in digests, and the view that it has.
+
+        ``digests`` names every enabled driver; "" for one that could not look. The devices of drivers that are not
+        named are taken to be gone.
+        """
         answer = self._client.call(
             context.service_context(),
             "sync",

@@ -25,10 +25,14 @@ from cyborg.store.models import Accelerator, Deployable, Device, Host, Report
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync:
-    """Which drivers must send a full report, and the generation of the view the host should show."""
+    """Which drivers must send a full report, and the generation of the view the host should show.
+
+    ``digests`` are those in the books, by driver.
+    """
 
     stale: tuple[str, ...]
     generation: int
+    digests: Mapping[str, str]
 
 
 def load(tx: Transaction, name: str) -> inventory.Host | None:
@@ -79,7 +83,8 @@ def of_device(tx: Transaction, device_uuid: str) -> str | None:
 def sync(tx: Transaction, name: str, provider_uuid: str | None, digests: Mapping[str, str]) -> Sync:
     """Note that the host was seen; two statements when nothing changed.
 
-    ``provider_uuid`` None means that the agent does not know it now: what is stored stays.
+    ``provider_uuid`` None means that the agent does not know it now: what is stored stays. A driver with the digest ""
+    could not look, so nothing is asked of it.
     """
     rows = _with_digests(tx, name)
     if not rows:
@@ -91,9 +96,9 @@ def sync(tx: Transaction, name: str, provider_uuid: str | None, digests: Mapping
     if found:
         values |= {"provider_uuid": provider_uuid, "generation": Host.generation + 1}
     tx.execute(update(Host).where(Host.id == host.id).values(values))
-    stored = {row.driver: row.digest for row in rows}
-    stale = tuple(driver for driver, digest in digests.items() if not digest or stored.get(driver) != digest)
-    return Sync(stale=stale, generation=host.generation + found)
+    stored = {row.driver: row.digest for row in rows if row.driver is not None}
+    stale = tuple(driver for driver, digest in digests.items() if digest and stored.get(driver) != digest)
+    return Sync(stale=stale, generation=host.generation + found, digests=stored)
 
 
 def set_digest(tx: Transaction, host: inventory.Host, driver: str, digest: str) -> None:

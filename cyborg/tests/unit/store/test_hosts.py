@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from cyborg.domain import errors, inventory, report
+from cyborg.domain import errors, inventory, reconcile, report
 from cyborg.store import attributes, hosts, models
 from cyborg.store.engine import Store
 from cyborg.tests.databases import recorded
@@ -134,8 +134,10 @@ def test_a_new_card_may_have_the_identity_that_another_gives_up(store: Store) ->
 
 
 def test_two_devices_of_one_identity_are_refused_by_name(store: Store) -> None:
-    with pytest.raises(errors.Conflict, match=r"serial:A.*0000:01:00.0 and 0000:02:00.0"):
-        apply(store, seen(card(1, serial="A"), card(2, serial="A")))
+    with pytest.raises(errors.Conflict, match=r"serial:A.*0000:01:00.0 and 0000:02:00.0"), store.transaction() as tx:
+        planned = reconcile.plan(hosts.get_or_create(tx, HOST), seen(card(1, serial="A"), card(2, serial="B")))
+        twins = tuple(dataclasses.replace(device, serial="A") for device in planned.devices)
+        hosts.save(tx, hosts.get_or_create(tx, HOST), dataclasses.replace(planned, devices=twins))
 
 
 def test_the_same_identity_may_be_on_two_hosts(store: Store) -> None:
@@ -294,12 +296,12 @@ def test_an_unchanged_report_is_two_statements(store: Store) -> None:
         hosts.sync(tx, HOST, builders.PROVIDER, {})
     with store.transaction() as tx, recorded(store) as statements:
         answer = hosts.sync(tx, HOST, builders.PROVIDER, {"fake_driver": "newer", "pci_driver": "other"})
-    assert answer == hosts.Sync(stale=(), generation=1)
+    assert answer == hosts.Sync(stale=(), generation=1, digests={"fake_driver": "newer", "pci_driver": "other"})
     assert len(statements) == 2
 
 
 @pytest.mark.parametrize(
-    ("given", "stale"), [({"a": "1"}, ()), ({"a": "2"}, ("a",)), ({"b": "1"}, ("b",)), ({"a": "1", "c": ""}, ("c",))]
+    ("given", "stale"), [({"a": "1"}, ()), ({"a": "2"}, ("a",)), ({"b": "1"}, ("b",)), ({"a": "1", "c": "2", "d": ""}, ("c",))]
 )
 def test_a_digest_that_is_not_the_stored_one_asks_for_a_report(
     store: Store, given: dict[str, str], stale: tuple[str, ...]
@@ -314,7 +316,7 @@ def test_a_digest_that_is_not_the_stored_one_asks_for_a_report(
 def test_the_first_sync_makes_the_host(store: Store) -> None:
     with store.transaction() as tx:
         answer = hosts.sync(tx, HOST, builders.PROVIDER, {"a": "1"})
-    assert answer == hosts.Sync(stale=("a",), generation=0)
+    assert answer == hosts.Sync(stale=("a",), generation=0, digests={})
     assert stored(store).provider_uuid == builders.PROVIDER
 
 

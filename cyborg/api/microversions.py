@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Microversions: which form of the API one request asks for.
+
+``OpenStack-API-Version: compute 2.90, accelerator 2.1`` asks for 2.1. No header, or one that names only other
+services, means 2.0. A version that we do not speak is NotAcceptable.
+"""
+
+import re
+from typing import NamedTuple
+
+from oslo_log import log
+
+from cyborg.domain import errors
+
+LOG = log.getLogger(__name__)
+HEADER = "OpenStack-API-Version"
+MIN_HEADER = "OpenStack-API-Minimum-Version"
+MAX_HEADER = "OpenStack-API-Maximum-Version"
+SERVICE = "accelerator"
+_NUMBER = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\Z", re.ASCII)
+
+
+class Version(NamedTuple):
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+
+MIN = Version(2, 0)
+#: ``/project_id`` in the body that binds.
+BIND_PROJECT = Version(2, 1)
+#: Profiles are fetched by name.
+PROFILE_BY_NAME = Version(2, 2)
+#: Devices show ``status``.
+DEVICE_STATUS = Version(2, 3)
+MAX = Version(2, 3)
+
+
+def parse(header: str | None) -> Version:
+    """The version that the header's value asks for; raises NotAcceptable."""
+    for part in (header or "").split(","):
+        words = part.split()
+        if len(words) == 1:
+            LOG.debug("A version without the service's name is deprecated; send '%s %s'.", SERVICE, words[0])
+            return _version(words[0])
+        if words and words[0].lower() == SERVICE:
+            return _version(" ".join(words[1:]))
+    return MIN
+
+
+def _version(text: str) -> Version:
+    if text.lower() == "latest":
+        return MAX
+    match = _NUMBER.match(text)
+    version = match and Version(int(match[1]), int(match[2]))
+    if not version or not MIN <= version <= MAX:
+        raise errors.NotAcceptable(f"Version {text!r} is not supported; use {MIN} to {MAX} or 'latest'.")
+    return version

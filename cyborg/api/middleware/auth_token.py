@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is calling: Keystone's word for it, or in development the caller's own."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import webob
+from keystonemiddleware import auth_token
+from oslo_config import cfg
+
+from cyborg.api import wiring
+
+PUBLIC_ROUTES = "acl_public_routes"
+ALIAS = "/accelerator"
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class AuthTokenMiddleware:
+    """Lets public routes through and has the strategy of ``[api] auth_strategy`` look at the rest."""
+
+    def __init__(self, application: Application, conf: cfg.ConfigOpts, public: Iterable[str]) -> None:
+        self._application = application
+        self._public = {path.rstrip("/") for path in public}
+        self._checked = NoAuth(application) if conf.api.auth_strategy == "noauth" else _keystone(application, conf)
+
+    @classmethod
+    def factory(cls, _global: dict[str, str], **local: str) -> Callable[[Application], "AuthTokenMiddleware"]:
+        """PasteDeploy's way in; ``acl_public_routes`` lists the paths that need no token."""
+        conf = wiring.current().conf
+        public = [path.strip() for path in local.get(PUBLIC_ROUTES, "/, /v2").split(",")]
+        return lambda application: cls(application, conf, public)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if self._is_public(environ.get("PATH_INFO", "")):
+            return self._application(_anonymous(environ), start_response)
+        return self._checked(environ, start_response)
+
+    def _is_public(self, path: str) -> bool:
+        path = path.rstrip("/")
+        aliased = path == ALIAS or path.startswith(f"{ALIAS}/")
+        return path in self._public or (aliased and path[len(ALIAS) :] in self._public)
+
+
+def _keystone(application: Application, conf: cfg.ConfigOpts) -> Application:
+    # A service token must carry a service role, or anybody's token would do for binding.
+    settings = {"oslo_config_config": conf}
+    conf.set_default("service_token_roles_required", True, group="keystone_authtoken")  # noqa: FBT003
+    checked: Application = auth_token.AuthProtocol(application, settings)
+    return checked
+
+
+#: What the checks below set, and so what a caller must not.
+IDENTITY = (
+    "HTTP_OPENSTACK_SYSTEM_SCOPE",
+    "HTTP_X_DOMAIN",
+    "HTTP_X_IDENTITY",
+    "HTTP_X_IS_ADMIN",
+    "HTTP_X_PROJECT",
+    "HTTP_X_ROLE",
+    "HTTP_X_SERVICE_",
+    "HTTP_X_TENANT",
+    "HTTP_X_USER",
+)
+
+
+class NoAuth:
+    """Development only: the token is ``user[:project[:role,role]]``.
+
+    ``admin`` alone is an administrator of project ``admin``; anybody else is a member and reader. Any service token
+    is a valid one.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        token = environ.get("HTTP_X_AUTH_TOKEN", "").strip()
+        service_token = environ.get("HTTP_X_SERVICE_TOKEN", "").strip()
+        if not token:
+            refused: Iterable[bytes] = _unauthorized()(environ, start_response)
+            return refused
+        known = _anonymous(environ) | identity(token)
+        if service_token:
+            known |= {"HTTP_X_SERVICE_IDENTITY_STATUS": "Confirmed", "HTTP_X_SERVICE_ROLES": "service"}
+        return self._application(known, start_response)
+
+
+def _anonymous(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what the caller says of itself."""
+    return {name: value for name, value in environ.items() if not name.startswith(IDENTITY)}
+
+
+def identity(token: str) -> dict[str, str]:
+    """The headers that a validated token would have given."""
+    user, _, rest = token.partition(":")
+    project, _, roles = rest.partition(":")
+    default = "admin,member,reader" if user == "admin" else "member,reader"
+    return {
+        "HTTP_X_IDENTITY_STATUS": "Confirmed",
+        "HTTP_X_USER_ID": user,
+        "HTTP_X_USER_NAME": user,
+        "HTTP_X_PROJECT_ID": project or user,
+        "HTTP_X_PROJECT_NAME": project or user,
+        "HTTP_X_ROLES": roles or default,
+    }
+
+
+def _unauthorized() -> webob.Response:
+    """The same body that Keystone's middleware sends."""
+    message = "The request you have made requires authentication."
+    body = {"error": {"code": 401, "title": "Unauthorized", "message": message}}
+    response = webob.Response(status=401, body=json.dumps(body).encode(), content_type="application/json")
+    response.headers["WWW-Authenticate"] = "Keystone uri='none'"
+    return response

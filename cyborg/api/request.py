@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One request, as controllers see it: who asks, for what, in which version, and where links lead."""
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import pecan
+import webob.exc
+
+from cyborg import context
+from cyborg.api import errors as api_errors
+from cyborg.api import microversions, schemas, wiring
+from cyborg.domain import errors
+from cyborg.rpc.conductor import ConductorClient
+from cyborg.store.engine import Store
+
+SERVICES = "cyborg.services"
+ALIAS = "accelerator"
+MAX_DEPTH = 32
+
+
+class Request(pecan.Request):
+    """Bodies are read by `body`, queries by `query`; both are checked against a schema, and only there.
+
+    pecan would read both itself, before anybody was asked whether the caller may; `json` and `params` keep it from
+    the body.
+    """
+
+    @property
+    def json(self) -> Any:
+        raise ValueError("read by body()")
+
+    @property
+    def params(self) -> Any:
+        return self.GET
+
+    @property
+    def services(self) -> wiring.Services:
+        found: wiring.Services = self.environ[SERVICES]
+        return found
+
+    @property
+    def store(self) -> Store:
+        return self.services.store
+
+    @property
+    def conductor(self) -> ConductorClient:
+        return self.services.conductor
+
+    @functools.cached_property
+    def caller(self) -> context.RequestContext:
+        confirmed = self.headers.get("X-Service-Identity-Status") == "Confirmed"
+        return context.RequestContext.from_environ(self.environ, from_service=confirmed)
+
+    @functools.cached_property
+    def version(self) -> microversions.Version:
+        return microversions.parse(self.headers.get(microversions.HEADER))
+
+    def segments(self) -> list[str]:
+        """The parts of the path below the mount point, without the alias."""
+        parts = [part for part in self.path_info.split("/") if part]
+        return parts[1:] if parts[:1] == [ALIAS] else parts
+
+    def link(self, *path: str) -> str:
+        """A URL below the real mount point, as the caller can reach it."""
+        return "/".join((self._base(), *path))
+
+    def _base(self) -> str:
+        aliased = self.path_info.strip("/").split("/")[0] == ALIAS
+        mount = self.script_name.rstrip("/") + (f"/{ALIAS}" if aliased else "")
+        public: str = (self.services.conf.api.public_endpoint or "").rstrip("/")
+        if not public:
+            return f"{self.host_url}{mount}"
+        return public if urlsplit(public).path else f"{public}{mount}"
+
+    def allow(self, rule: str, **owner: str | None) -> context.RequestContext:
+        """The caller, when ``rule`` allows it; ``owner`` names the object's project where it has one."""
+        target = owner or {"project_id": self.caller.project_id, "user_id": self.caller.user_id}
+        self.services.enforcer.authorize(rule, target, self.caller)
+        return self.caller
+
+    def body_as(self, schema: Mapping[str, Any]) -> Any:
+        """The body, checked; raises InvalidRequest, UnsupportedBody or TooLarge."""
+        found = self.body_unchecked()
+        schemas.check(found, schema, "body")
+        return found
+
+    def body_unchecked(self) -> Any:
+        """The body as JSON with sane text and depth, of any shape."""
+        kind = self.content_type
+        if not kind:
+            raise errors.InvalidRequest("The request has no Content-Type; send JSON with 'application/json'.")
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise api_errors.UnsupportedBody(f"Content-Type {kind!r} is not supported; send 'application/json'.")
+        try:
+            raw = self.body
+        except webob.exc.HTTPRequestEntityTooLarge as exc:
+            raise api_errors.TooLarge(str(exc.detail)) from exc
+        return _parse(raw)
+
+    def query_as(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """The query's arguments by name, checked; lists where the schema says "array", else the text."""
+        lists = {name for name, rule in schema.get("properties", {}).items() if rule.get("type") == "array"}
+        found: dict[str, Any] = {}
+        for name, value in self.GET.items():
+            if name in lists:
+                found.setdefault(name, []).append(value)
+            elif name in found:
+                raise errors.InvalidRequest(f"Argument {name!r} is given more than once.")
+            else:
+                found[name] = value
+        unknown = sorted(found.keys() - schema.get("properties", {}).keys())
+        if unknown:
+            raise errors.InvalidRequest(f"Unknown argument: {', '.join(map(repr, unknown))}.")
+        _check_text(found)
+        schemas.check(found, schema, "query")
+        return found
+
+
+def _parse(raw: bytes) -> Any:
+    try:
+        found = json.loads(raw.decode("utf-8"), parse_constant=_refuse)
+    except (ValueError, RecursionError) as exc:
+        reason = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
+        raise errors.InvalidRequest(f"The body is not JSON: {reason}.") from exc
+    _check_text(found)
+    return found
+
+
+def _refuse(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def _check_text(value: Any) -> None:
+    """Refuse what no database stores and no schema looks at: NUL, half characters, endless nesting."""
+    todo = [(value, 0)]
+    while todo:
+        item, depth = todo.pop()
+        if depth > MAX_DEPTH:
+            raise errors.InvalidRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
+        if isinstance(item, dict):
+            todo.extend((part, depth + 1) for pair in item.items() for part in pair)
+        elif isinstance(item, list):
+            todo.extend((part, depth + 1) for part in item)
+        elif isinstance(item, str) and ("\0" in item or not _is_encodable(item)):
+            raise errors.InvalidRequest("Text must not contain NUL characters or unpaired surrogates.")
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What accelerator requests may look like, and the bodies that bind and unbind them.
+
+{"<request>": [{"op": "add", "path": "/hostname", "value": "compute-1"},
+               {"op": "add", "path": "/device_rp_uuid", "value": "<provider>"},
+               {"op": "add", "path": "/instance_uuid", "value": "<instance>"}], ...}
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, TypedDict
+
+from cyborg.api.schemas import common
+from cyborg.domain import arq, errors
+
+#: ``device_profile_group_id`` and ``image_uuid`` are sent by the command line and mean nothing.
+CREATE: common.Schema = {
+    "type": "object",
+    "required": ["device_profile_name"],
+    "properties": {"device_profile_name": {"type": "string"}},
+}
+
+LIST_QUERY: common.Schema = {
+    "type": "object",
+    "properties": {"instance": common.UUID, "bind_state": {"enum": ["resolved"]}},
+}
+
+DELETE_QUERY: common.Schema = {
+    "type": "object",
+    "properties": {"arqs": {"type": "string", "maxLength": 40_000}, "instance": common.UUID},
+}
+
+REQUIRED = ("hostname", "device_rp_uuid", "instance_uuid")
+PROJECT = "project_id"
+
+UPDATE: common.Schema = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 256,
+    "propertyNames": {"format": "uuid"},
+    "additionalProperties": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 8,
+        "items": {
+            "type": "object",
+            "required": ["op", "path"],
+            "properties": {
+                "op": {"enum": ["add", "remove"]},
+                "path": {"enum": [f"{slash}{name}" for name in (*REQUIRED, PROJECT) for slash in ("/", "")]},
+                "value": {"type": "string", "minLength": 1, "maxLength": 255},
+            },
+            "if": {"properties": {"op": {"const": "add"}}},
+            "then": {"required": ["value"]},
+        },
+    },
+}
+
+
+class Change(TypedDict, total=False):
+    op: Literal["add", "remove"]
+    path: str
+    value: str
+
+
+class Update(NamedTuple):
+    """A checked body: bindings to make, or, where there are none, requests to unbind."""
+
+    uuids: tuple[str, ...]
+    bindings: tuple[arq.Binding, ...]
+    #: The project to which a request is given, where the body says so.
+    projects: Mapping[str, str]
+
+
+def read_update(body: Mapping[str, list[Change]]) -> Update:
+    """The meaning of a body that fits `UPDATE`; raises InvalidRequest."""
+    changes: dict[str, dict[str, str]] = {}
+    operations = set()
+    for text, patch in body.items():
+        uuid = common.uuid_of(text, "An accelerator request")
+        if uuid in changes:
+            raise errors.InvalidRequest(f"Accelerator request {uuid} is given twice.")
+        operation, changes[uuid] = _read_patch(uuid, patch)
+        operations.add(operation)
+    if len(operations) > 1:
+        raise errors.InvalidRequest("One body either binds ('add') or unbinds ('remove'); send two.")
+    uuids = tuple(changes)
+    if operations == {"remove"}:
+        return Update(uuids, (), {})
+    projects = {uuid: values[PROJECT] for uuid, values in changes.items() if PROJECT in values}
+    return Update(uuids, tuple(_binding(uuid, values) for uuid, values in changes.items()), projects)
+
+
+def names_project(body: Mapping[str, list[Change]]) -> bool:
+    return any(change["path"].lstrip("/") == PROJECT for patch in body.values() for change in patch)
+
+
+def _read_patch(uuid: str, patch: list[Change]) -> tuple[str, dict[str, str]]:
+    operations = {change["op"] for change in patch}
+    if len(operations) > 1:
+        raise errors.InvalidRequest(f"{uuid}: all operations of a request must be 'add', or all 'remove'.")
+    values: dict[str, str] = {}
+    for change in patch:
+        name = change["path"].lstrip("/")
+        if name in values:
+            raise errors.InvalidRequest(f"{uuid}: /{name} is given twice.")
+        values[name] = change.get("value", "")
+    absent = [f"/{name}" for name in REQUIRED if name not in values]
+    if absent:
+        raise errors.InvalidRequest(f"{uuid}: {', '.join(absent)} must be given too.")
+    return operations.pop(), values
+
+
+def _binding(uuid: str, values: Mapping[str, str]) -> arq.Binding:
+    return arq.Binding(
+        arq_uuid=uuid,
+        hostname=values["hostname"],
+        device_rp_uuid=common.uuid_of(values["device_rp_uuid"], f"{uuid}: /device_rp_uuid"),
+        instance_uuid=common.uuid_of(values["instance_uuid"], f"{uuid}: /instance_uuid"),
+    )

@@ -145,6 +145,8 @@ def configure(argv: Sequence[str]) -> cfg.ConfigOpts:
             "state_path": str(state),
             "state_dir": str(state),
             "periodic_interval": conf.interval,
+            # Placement tells of every request that our own agents send it.
+            "default_log_levels": [*conf.default_log_levels, "placement=WARNING"],
         },
         "api": {"auth_strategy": "noauth", "host_ip": conf.listen, "port": conf.port},
         "database": {"connection": f"sqlite:///{state / 'cyborg.db'}"},

@@ -43,10 +43,11 @@ class AuthTokenMiddleware:
 
 
 def _keystone(application: Application, conf: cfg.ConfigOpts) -> Application:
+    for group, options in auth_token.list_opts():
+        conf.register_opts(options, group=group)
     # A service token must carry a service role, or anybody's token would do for binding.
-    settings = {"oslo_config_config": conf}
     conf.set_default("service_token_roles_required", True, group="keystone_authtoken")  # noqa: FBT003
-    checked: Application = auth_token.AuthProtocol(application, settings)
+    checked: Application = auth_token.AuthProtocol(application, {"oslo_config_config": conf})
     return checked
 
 

@@ -4,11 +4,12 @@
 `check` is the only validator; documents about the API are made from the same schemas.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jsonschema
-from jsonschema import exceptions
+from jsonschema import exceptions, validators
 
 from cyborg.api.schemas import common
 from cyborg.domain import errors
@@ -22,9 +23,18 @@ def _is_uuid(value: object) -> bool:
     return not isinstance(value, str) or common.is_uuid(value)
 
 
+def _matches(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
+    """In JSON Schema "$" is the end of the text; in Python it lets a last newline through."""
+    if isinstance(value, str) and not re.search(re.sub(r"\$\Z", r"\\Z", pattern), value):
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+Validator = validators.extend(jsonschema.Draft202012Validator, {"pattern": _matches})  # type: ignore[no-untyped-call]
+
+
 def check(value: Any, schema: Mapping[str, Any], where: str) -> None:
     """Return when ``value`` fits; else raises InvalidRequest that names the member and what is wrong with it."""
-    validator = jsonschema.Draft202012Validator(schema, format_checker=FORMATS)
+    validator = Validator(schema, format_checker=FORMATS)
     error = exceptions.best_match(validator.iter_errors(value))
     if error is None:
         return

@@ -3,7 +3,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Api:
         who: str | None = "admin",
         service: bool = False,
         version: str | None = None,
-        **headers: str,
+        headers: Mapping[str, str] | None = None,
     ) -> webob.Response:
         request = webob.Request.blank(path, method=method, base_url="http://cloud:6666")
         if who:
@@ -65,7 +65,7 @@ class Api:
         if body is not None:
             request.body = body if isinstance(body, bytes) else json.dumps(body).encode()
             request.content_type = "application/json"
-        request.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+        request.headers.update(headers or {})
         return request.get_response(self.application)
 
     def report(self, seen: report.DeviceReport, provider: str = PROVIDER) -> None:

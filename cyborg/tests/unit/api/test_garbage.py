@@ -47,7 +47,7 @@ GARBAGE: dict[str, Any] = {
     "an attribute of a long key": {"deployable_id": 1, "key": "k" * 300, "value": "v"},
     "a patch of text": {UNKNOWN: "text"},
     "a patch of no uuid": {"first": [{"op": "add", "path": "/hostname", "value": "h"}]},
-    "a program of two": [{"op": "add", "path": "/program", "value": [{"image_uuid": UNKNOWN}] * 2}],
+    "a program of two": [{"name": "a", "op": "add", "path": "/program", "value": [{"image_uuid": UNKNOWN}] * 2}],
 }
 ROUTES = (
     ("POST", "/v2/device_profiles"),

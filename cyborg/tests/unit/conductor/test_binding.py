@@ -101,7 +101,7 @@ def test_the_host_and_its_provider_must_fit(cloud: Cloud, changes: dict[str, str
     cloud.host("host-1", GPU)
     (uuid,) = cloud.request()
     with pytest.raises(error):
-        cloud.bind([uuid], **changes)  # type: ignore[arg-type]
+        cloud.bind([uuid], **changes)
     assert bound(cloud, uuid).state is arq.State.INITIAL
 
 

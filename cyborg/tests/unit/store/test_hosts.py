@@ -134,10 +134,12 @@ def test_a_new_card_may_have_the_identity_that_another_gives_up(store: Store) ->
 
 
 def test_two_devices_of_one_identity_are_refused_by_name(store: Store) -> None:
-    with pytest.raises(errors.Conflict, match=r"serial:A.*0000:01:00.0 and 0000:02:00.0"), store.transaction() as tx:
-        planned = reconcile.plan(hosts.get_or_create(tx, HOST), seen(card(1, serial="A"), card(2, serial="B")))
+    with store.transaction() as tx:
+        before = hosts.get_or_create(tx, HOST)
+        planned = reconcile.plan(before, seen(card(1, serial="A"), card(2, serial="B")))
         twins = tuple(dataclasses.replace(device, serial="A") for device in planned.devices)
-        hosts.save(tx, hosts.get_or_create(tx, HOST), dataclasses.replace(planned, devices=twins))
+        with pytest.raises(errors.Conflict, match=r"serial:A.*0000:01:00.0 and 0000:02:00.0"):
+            hosts.save(tx, before, dataclasses.replace(planned, devices=twins))
 
 
 def test_the_same_identity_may_be_on_two_hosts(store: Store) -> None:
@@ -301,7 +303,8 @@ def test_an_unchanged_report_is_two_statements(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "stale"), [({"a": "1"}, ()), ({"a": "2"}, ("a",)), ({"b": "1"}, ("b",)), ({"a": "1", "c": "2", "d": ""}, ("c",))]
+    ("given", "stale"),
+    [({"a": "1"}, ()), ({"a": "2"}, ("a",)), ({"b": "1"}, ("b",)), ({"a": "1", "c": "2", "d": ""}, ("c",))],
 )
 def test_a_digest_that_is_not_the_stored_one_asks_for_a_report(
     store: Store, given: dict[str, str], stale: tuple[str, ...]

@@ -7,6 +7,7 @@ Drivers never open a path of their own; they ask `Host`, so a recorded tree of f
     for function in host.pci():
         print(function.address, function.vendor, function.driver)
     (host.sys("class/mdev_bus")).names()
+    host.tools.run("npu-smi", "info")
 
 Everything that `sysfs.Node` tolerates reads as None. Discovery never writes; host work does, through `Host.write`,
 and a test replaces that with a hook which does what the kernel would do.
@@ -21,6 +22,7 @@ from oslo_log import log
 from cyborg.domain import errors
 from cyborg.drivers.pci_function import ADDRESS, PciFunction
 from cyborg.drivers.sysfs import Node
+from cyborg.drivers.tools import Tools
 
 LOG = log.getLogger(__name__)
 
@@ -28,7 +30,11 @@ WriteHook = Callable[[Path, str], None]
 
 
 class Host:
-    """``write_hook(path, text)`` is called in place of every write, and may raise the OSError a kernel would."""
+    """``write_hook(path, text)`` is called in place of every write, and may raise the OSError a kernel would.
+
+    ``tools`` are the vendors' commands. They speak of the machine they run on, so a host that is another one has none,
+    unless they are given.
+    """
 
     def __init__(
         self,
@@ -36,11 +42,13 @@ class Host:
         devfs: str | Path = "/dev",
         procfs: str | Path = "/proc",
         write_hook: WriteHook | None = None,
+        tools: Tools | None = None,
     ) -> None:
         self._sysfs = Path(sysfs)
         self._devfs = Path(devfs)
         self._procfs = Path(procfs)
         self._write = write_hook or _write_file
+        self.tools = tools or Tools(path=None if self.is_this_machine else "")
         self._dead: set[str] = set()
         self._dead_lock = threading.Lock()
 

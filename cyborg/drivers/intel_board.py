@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cyborg.domain.report import Health
-from cyborg.drivers import pci_health
+from cyborg.drivers import hwmon, pci_health
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.pci_health import Finding
 from cyborg.drivers.sysfs import Node
@@ -92,7 +92,7 @@ class Board:
         if any(file.text() for file in self.engine.search("dfl-fme-mgr.*/fpga_manager/fpga*/status")):
             yield DEGRADED, "program_failed"
         for chip in self._chips():
-            yield from _heat(chip)
+            yield from hwmon.heat(chip)
 
     def sensors(self) -> dict[str, float]:
         """``temp_c`` of the FPGA itself and ``power_w`` of the board, as far as there are sensors."""
@@ -138,17 +138,6 @@ def _hex(text: str) -> int | None:
         return int(text, 16)
     except ValueError:
         return None
-
-
-def _heat(chip: Node) -> Iterator[Finding]:
-    for file in chip.children("temp*_input"):
-        value = file.number()
-        name = file.name.removesuffix("_input")
-        for limit, health in (("crit", FAILED), ("max", DEGRADED)):
-            bound = (chip / f"{name}_{limit}").number()
-            if value is not None and bound is not None and value >= bound:
-                yield health, "over_temperature"
-                break
 
 
 def _fpga_temperature(chip: Node) -> int | None:

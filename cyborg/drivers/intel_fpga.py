@@ -23,7 +23,6 @@ KIND = report.DeviceType.FPGA
 DEVICES = frozenset(
     {"bcbd", "bcbf", "bcc0", "bcc1", "09c4", "09c5", "0b2b", "0b2c", "0b30", "0b31", "bcce", "bccf", "af00", "af01"}
 )
-NO_DRIVER = (report.Health.UNKNOWN, "no_driver")
 
 
 class IntelFpgaDriver:
@@ -61,7 +60,7 @@ class IntelFpgaDriver:
 def _device(function: PciFunction, board: Board | None) -> report.Device:
     found = [*pci_health.findings(function), *(board.findings() if board else ())]
     if board is None:
-        found.append(pci_health.ASLEEP if function.asleep else NO_DRIVER)
+        found.append(pci_health.ASLEEP if function.asleep else pci_health.NO_DRIVER)
     health, reasons = pci_health.verdict(found)
     return report.Device(
         address=function.address,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from oslo_config import cfg
 
 from cyborg.domain import report
-from cyborg.drivers import nvidia_vgpu, nvml, pci_function, pci_health, traits
+from cyborg.drivers import mdev, nvidia_vgpu, nvml, pci_function, pci_health, traits
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 
@@ -128,7 +128,7 @@ def _card(host: Host, gpu: PciFunction, session: nvml.Session | None) -> nvml.Ca
     )
 
 
-def _virtual(gpu: PciFunction, vgpu_type: str | None, offer: nvidia_vgpu.Offer) -> Parts:
+def _virtual(gpu: PciFunction, vgpu_type: str | None, offer: mdev.Offer) -> Parts:
     facts: dict[str, Any] = {"vgpu_framework": nvidia_vgpu.framework(gpu), "vgpu_type": vgpu_type}
     facts |= {"mdevs": list(offer.mdevs)} if offer.mdevs else {}
     named = traits.vgpu(VENDOR, gpu.device, offer.name)

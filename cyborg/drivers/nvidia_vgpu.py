@@ -6,34 +6,21 @@ device that whoever attaches it creates. ``vendor_vfio``: each VF has ``nvidia/c
 a VF that was given a type, and the host's driver stays on it.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from cyborg.domain import errors, report
-from cyborg.drivers import nvml
+from cyborg.drivers import mdev, nvml
+from cyborg.drivers.mdev import Offer
 from cyborg.drivers.pci_function import PciFunction
-from cyborg.drivers.sysfs import Node
 
-TYPES = "mdev_supported_types"
 TYPED = "nvidia"
 
 
 class Framework(StrEnum):
     MDEV = "mdev"
     VENDOR_VFIO = "vendor_vfio"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """Virtual GPUs of one type; ``name`` is "" when no VF says it; ``mdevs`` are the uuids of those that exist."""
-
-    name: str
-    accelerators: tuple[report.Accelerator, ...]
-    memory_mib: int | None = None
-    mdevs: tuple[str, ...] = ()
 
 
 class Types:
@@ -66,28 +53,25 @@ def _addresses(values: Mapping[str, Any]) -> frozenset[str]:
 
 
 def framework(gpu: PciFunction) -> Framework | None:
-    if any(TYPES in place.names for _, place in _places(gpu)):
+    if mdev.supported(_places(gpu)):
         return Framework.MDEV
     return Framework.VENDOR_VFIO if any(TYPED in vf.names for vf in gpu.virtfns.values()) else None
 
 
 def in_use(gpu: PciFunction) -> bool:
     """Whether any virtual GPU exists on the card, of whatever type."""
-    for _, place in _places(gpu):
-        if any((kind / "devices").names() for kind in (place.node / TYPES).children()):
-            return True
-    return any(_current(vf) for vf in gpu.virtfns.values())
+    return mdev.in_use(_places(gpu)) or any(_current(vf) for vf in gpu.virtfns.values())
 
 
 def is_plain(vf: PciFunction) -> bool:
     """A VF that can be given away as it is."""
-    return TYPES not in vf.names and TYPED not in vf.names
+    return mdev.TYPES not in vf.names and TYPED not in vf.names
 
 
 def offer(gpu: PciFunction, vgpu_type: str, session: nvml.Session | None) -> Offer | None:
     """What the card offers of the type, of typed VFs as many as NVML allows; None when it does not know the type."""
     if framework(gpu) is Framework.MDEV:
-        return _mediated(gpu, vgpu_type)
+        return mdev.offer(_places(gpu), vgpu_type)
     digits = vgpu_type.rpartition("-")[2]
     if not digits.isdecimal():
         return None
@@ -97,38 +81,6 @@ def offer(gpu: PciFunction, vgpu_type: str, session: nvml.Session | None) -> Off
 def _places(gpu: PciFunction) -> list[tuple[str, PciFunction]]:
     """Where mediated devices can be, each with what begins the keys of its accelerators."""
     return [("", gpu), *((f"vf{number}_", vf) for number, vf in sorted(gpu.virtfns.items()))]
-
-
-def _mediated(gpu: PciFunction, vgpu_type: str) -> Offer | None:
-    found = [(prefix, place, place.node / TYPES / vgpu_type) for prefix, place in _places(gpu)]
-    kinds = [(prefix, place, kind) for prefix, place, kind in found if kind.names() is not None]
-    if not kinds:
-        return None
-    name = next((text for _, _, kind in kinds if (text := (kind / "name").text())), vgpu_type)
-    word = name.partition(" ")[2] or name
-    units = [
-        report.pci_accelerator(
-            f"{prefix}{word}_{index}",
-            place.address,
-            kind=report.HandleType.MDEV,
-            extra={"asked_type": vgpu_type, "vgpu_mark": f"{vgpu_type}_{index}"},
-        )
-        for prefix, place, kind in kinds
-        for index in range(_capacity(kind))
-    ]
-    mdevs = sorted(uuid for _, _, kind in kinds for uuid in (kind / "devices").names() or ())
-    memory = re.search(r"framebuffer=(\d+)M", (kinds[0][2] / "description").text() or "")
-    return Offer(
-        name=name,
-        accelerators=tuple(units),
-        memory_mib=int(memory[1]) if memory else None,
-        mdevs=tuple(mdevs),
-    )
-
-
-def _capacity(kind: Node) -> int:
-    """Counted anew each time: what can still be made goes down when other VFs of the card fill up."""
-    return max((kind / "available_instances").number() or 0, 0) + len((kind / "devices").names() or ())
 
 
 def _typed(gpu: PciFunction, number: int, most: int | None) -> Offer | None:

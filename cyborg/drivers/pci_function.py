@@ -13,6 +13,7 @@ ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 BRIDGE = "0604"
 #: Drivers that hold a function for a guest; with any other one the host itself uses it.
 FOR_GUESTS = frozenset({None, "vfio-pci", "pci-stub"})
+ASLEEP = frozenset({"D1", "D2", "D3hot", "D3cold"})
 NOT_ISOLATED = "group_not_isolated"
 CONSOLE = "console"
 
@@ -94,9 +95,10 @@ class PciFunction:
     def power_state(self) -> str | None:
         return (self.node / "power_state").text() or None
 
-    @property
+    @cached_property
     def asleep(self) -> bool:
-        return self.power_state in ("D3hot", "D3cold")
+        """Whether reading what its driver shows could wake it; older kernels have no power_state."""
+        return self.power_state in ASLEEP or (self.node / "power/runtime_status").text() == "suspended"
 
     @cached_property
     def boot_vga(self) -> bool:

@@ -9,12 +9,14 @@ from collections.abc import Iterable
 
 from cyborg.domain.report import Health
 from cyborg.drivers.pci_function import PciFunction
+from cyborg.drivers.sysfs import Node
 
 #: What was found: how bad, and a short word for it.
 Finding = tuple[Health, str]
 
 UNREADABLE: Finding = (Health.UNKNOWN, "unreadable")
 ASLEEP: Finding = (Health.UNKNOWN, "asleep")
+NO_DRIVER: Finding = (Health.UNKNOWN, "no_driver")
 
 _WORST_FIRST = (Health.FAILED, Health.DEGRADED, Health.UNKNOWN)
 _COUNTERS = (
@@ -22,6 +24,30 @@ _COUNTERS = (
     ("aer_dev_nonfatal", "TOTAL_ERR_NONFATAL", 1, (Health.DEGRADED, "nonfatal_errors")),
     ("aer_dev_correctable", "TOTAL_ERR_COR", 10, (Health.DEGRADED, "correctable_errors")),
 )
+
+
+class Reader:
+    """Reads files that a directory lists; one that cannot be read, or makes no sense, becomes a finding.
+
+    An empty file is a value that the card does not have: None, and no finding.
+    """
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def text(self, file: Node) -> str | None:
+        text = file.text()
+        if text is None:
+            self.findings.append(UNREADABLE)
+        return text or None
+
+    def number(self, file: Node, base: int = 10) -> int | None:
+        text = self.text(file)
+        try:
+            return int(text, base) if text else None
+        except ValueError:
+            self.findings.append(UNREADABLE)
+            return None
 
 
 def verdict(findings: Iterable[Finding]) -> tuple[Health, tuple[str, ...]]:

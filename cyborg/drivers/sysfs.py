@@ -24,6 +24,7 @@ from cyborg.domain import errors
 OUR_TROUBLE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 #: Attributes are at most a page; the files of procfs that we read are not much longer.
 MOST = 1 << 20
+PIECE = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,11 @@ class Node:
     def full(self) -> Path:
         return self.root / self.path
 
+    @property
+    def _place(self) -> str:
+        """`full` as plain text: a scan reads thousands of files, and making paths took longer than reading them."""
+        return posixpath.join(self.root, self.path)
+
     def present(self) -> bool:
         """Whether the directory above lists it; it may still be unreadable."""
         return self.name in (Node(root=self.root, path=posixpath.dirname(self.path)).names() or ())
@@ -55,8 +61,7 @@ class Node:
     def text(self) -> str | None:
         """The content without surrounding blanks; None when it cannot be read, "" when it is empty."""
         try:
-            with self.full.open("rb") as file:
-                return file.read(MOST).decode("utf-8", "replace").strip(" \t\r\n\0")
+            return _content(self._place).decode("utf-8", "replace").strip(" \t\r\n\0")
         except OSError as exc:
             _raise_ours(exc)
             return None
@@ -72,7 +77,7 @@ class Node:
     def names(self) -> frozenset[str] | None:
         """What the directory lists; None when it cannot be listed."""
         try:
-            return frozenset(path.name for path in self.full.iterdir() if path.name.isprintable())
+            return frozenset(name for name in os.listdir(self._place) if name.isprintable())
         except OSError as exc:
             _raise_ours(exc)
             return None
@@ -95,14 +100,27 @@ class Node:
     def target(self) -> "Node | None":
         """Where the symbolic link points, cut back to the root; None for what is no link or leaves the root."""
         try:
-            link = str(self.full.readlink())
+            link = os.readlink(self._place)
         except OSError as exc:
             _raise_ours(exc)
             return None
-        here = os.path.realpath(self.full.parent)
+        here = os.path.realpath(posixpath.dirname(self._place))
         root = os.path.realpath(self.root)
         inside = posixpath.relpath(posixpath.normpath(posixpath.join(here, link)), root)
         return None if inside.startswith("..") else Node(root=self.root, path=inside)
+
+
+def _content(place: str) -> bytes:
+    """Without a buffer, which would be larger than what is read; files of procfs come in pieces."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = piece = os.read(descriptor, PIECE)
+        while piece and len(found) < MOST:
+            piece = os.read(descriptor, PIECE)
+            found += piece
+        return found
+    finally:
+        os.close(descriptor)
 
 
 def _raise_ours(exc: OSError) -> None:

@@ -1,30 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drivers with the defaults of their options, and hosts made from a few words."""
 
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cyborg.drivers import recorded
-from cyborg.drivers.fake import FakeDriver
+from cyborg.drivers import loader, recorded
 from cyborg.drivers.host import Host
-from cyborg.drivers.intel_fpga import IntelFpgaDriver
-from cyborg.drivers.nvidia_gpu import NvidiaGpuDriver
-from cyborg.drivers.pci import PciDriver
 from cyborg.tests.unit.drivers.fake_nvml import FakeNvml
 
-CLASSES: dict[str, Any] = {
-    "fake": FakeDriver,
-    "intel_fpga": IntelFpgaDriver,
-    "nvidia_gpu": NvidiaGpuDriver,
-    "pci": PciDriver,
-}
+SUFFIX = "_driver"
+
+
+def _points() -> dict[str, metadata.EntryPoint]:
+    """The entry points of the drivers in this package by family: the name without ``_driver``."""
+    points = metadata.entry_points(group=loader.ENTRY_POINTS)
+    return {point.name.removesuffix(SUFFIX): point for point in points if point.value.startswith("cyborg.drivers.")}
+
+
+def families() -> list[str]:
+    return sorted(_points())
 
 
 def driver(family: str, options: dict[str, Any] | None = None, nvml: dict[str, Any] | None = None) -> Any:
     """The driver with ``options`` over its defaults, and with NVML answering from ``nvml``."""
-    cls = CLASSES[family]
+    cls = _points()[family].load()
     defaults = {option.dest: option.default for option in cls.options}
     more = {"nvml_library": FakeNvml(nvml)} if nvml is not None else {}
     return cls(defaults | (options or {}), **more)

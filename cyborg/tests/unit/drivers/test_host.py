@@ -36,7 +36,7 @@ def test_running_out_of_file_descriptors_is_not_a_missing_file(tmp_path: Path, m
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr("os.open", full)
     with pytest.raises(errors.HostUnreadable, match="Too many open files"):
         host.pci()
 

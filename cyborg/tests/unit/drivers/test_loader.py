@@ -13,7 +13,7 @@ from cyborg.drivers import loader
 from cyborg.drivers.host import Host
 from cyborg.tests.unit.drivers import builders
 
-OURS = ["fake_driver", "intel_fpga_driver", "nvidia_gpu_driver", "pci_driver"]
+OURS = [f"{family}_driver" for family in builders.families()]
 
 
 def _conf(tmp_path: Path, text: str = "") -> cfg.ConfigOpts:

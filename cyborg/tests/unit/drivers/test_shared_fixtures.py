@@ -17,7 +17,7 @@ from cyborg.tests.unit.drivers import builders
 
 SHARED = Path(os.environ.get("CYBORG_SHARED_FIXTURES") or Path(__file__).resolve().parents[5] / "shared")
 FIXTURES = SHARED / "drivers/fixtures"
-FAMILIES = ("pci", "nvidia_gpu", "intel_fpga")
+FAMILIES = tuple(family for family in builders.families() if family != "fake")
 
 
 def _cases() -> list[Any]:
@@ -41,7 +41,8 @@ def _options(family: str, config: dict[str, Any]) -> dict[str, Any]:
     if family == "nvidia_gpu":
         types = {key: value for key, value in config.items() if key.startswith("vgpu_")}
         return {**config.get("gpu_devices", {}), **types}
-    return {}
+    options: dict[str, Any] = config.get(family, {})
+    return options
 
 
 @pytest.mark.parametrize("name", _cases())

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inspur FPGA cards: passed through whole, and programmed inside the guest.
+
+No host driver of theirs is public, so a card without one is as it should be, and neither region nor loaded
+function can be known. The vendor id is on network cards and disks as well: class or id list decides.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from oslo_config import cfg, types
+
+from cyborg.domain import report
+from cyborg.drivers import pci_function, pci_health, traits
+from cyborg.drivers.host import Host
+from cyborg.drivers.pci_function import PciFunction
+
+VENDOR = "1bd4"
+KIND = report.DeviceType.FPGA
+ACCELERATOR = "1200"
+#: Cards with another class code: F10A (Arria 10).
+DEVICES = frozenset({"0911"})
+
+
+class InspurFpgaDriver:
+    option_group: ClassVar[str | None] = "inspur_fpga"
+    options: ClassVar[tuple[cfg.Opt, ...]] = (
+        cfg.ListOpt(
+            "device_ids",
+            default=[],
+            item_type=types.String(regex="[0-9a-fA-F]{4}"),
+            help="PCI device ids of further Inspur FPGA cards whose class is not that of an accelerator, "
+            "four hex digits each.",
+        ),
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._devices = DEVICES | {device.lower() for device in options["device_ids"]}
+
+    def discover(self, host: Host) -> Iterator[report.Device]:
+        for function in host.pci():
+            listed = function.pci_class == ACCELERATOR or function.device in self._devices
+            if function.vendor == VENDOR and listed and not function.is_vf:
+                yield _device(function)
+
+
+def _device(function: PciFunction) -> report.Device:
+    health, reasons = pci_health.verdict(pci_health.findings(function))
+    part = report.Deployable(
+        resource_class="FPGA",
+        traits=traits.product(KIND, VENDOR, function.device),
+        accelerators=pci_function.accelerators(function),
+    )
+    return report.Device(
+        address=function.address,
+        type=KIND,
+        vendor=VENDOR,
+        model=function.device,
+        numa_node=function.numa_node,
+        health=health,
+        health_reasons=reasons,
+        facts=function.facts() | pci_function.withheld(function),
+        deployables=(part,),
+    )

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intel QuickAssist: a PF with VFs offers them, one without itself, and what it computes is a trait."""
+
+import configparser
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from oslo_config import cfg
+from oslo_log import log
+
+from cyborg.domain import report
+from cyborg.drivers import host_use, pci_health, pci_offer, traits
+from cyborg.drivers.host import Host
+from cyborg.drivers.pci_function import PciFunction
+from cyborg.drivers.sysfs import Node
+
+LOG = log.getLogger(__name__)
+
+VENDOR = "8086"
+KIND = report.DeviceType.QAT
+#: PF ids and the ids of their VFs: dh895xcc, dh89xxcc, c6xx, c3xxx, d15xx, c4xxx, 4xxx (three), 420xx, 6xxx. The class
+#: is shared with other co-processors. A VF that was passed into this machine is a device of its own.
+VF_OF = {
+    "0435": "0443",
+    "0434": "0442",
+    "37c8": "37c9",
+    "19e2": "19e3",
+    "6f54": "6f55",
+    "18a0": "18a1",
+    "4940": "4941",
+    "4942": "4943",
+    "4944": "4945",
+    "4946": "4947",
+    "4948": "4949",
+}
+PF_OF = {vf: pf for pf, vf in VF_OF.items()}
+#: The variant driver that can migrate a running guest: whoever attaches the VF must leave it bound.
+KEPT = frozenset({"qat_vfio_pci", "qat-vfio-pci"})
+FOR_GUESTS = KEPT | {None, "vfio-pci", "pci-stub"}
+
+SERVICES = frozenset({"sym", "asym", "dc", "dcc", "decomp"})
+#: Older words for several services at once.
+WORDS = {"cy": frozenset({"sym", "asym"})}
+
+DOWN = "device_down"
+SERVES_HOST = "serves_host"
+FAILED, DEGRADED = report.Health.FAILED, report.Health.DEGRADED
+ERRORS = (("errors_fatal", (FAILED, "ras_fatal")), ("errors_nonfatal", (DEGRADED, "ras_nonfatal")))
+
+
+class IntelQatDriver:
+    option_group: ClassVar[str | None] = None
+    options: ClassVar[tuple[cfg.Opt, ...]] = ()
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._told_of_debugfs = False
+
+    def discover(self, host: Host) -> Iterator[report.Device]:
+        for function in host.pci():
+            if function.vendor == VENDOR and function.device in VF_OF | PF_OF and not function.is_vf:
+                yield self._device(host, function)
+
+    def _device(self, host: Host, function: PciFunction) -> report.Device:
+        reader = pci_health.Reader()
+        state = reader.text(function.node / "qat/state") if "qat" in function.names else None
+        debug = self._debugfs(host, function)
+        services = _services(function, debug, reader)
+        if state == "down":
+            offer = pci_offer.nothing(function, DOWN)
+        else:
+            offer = pci_offer.of(function, lambda unit: _refuse(host, function, unit), _extra)
+        health, reasons = pci_health.verdict(
+            [*pci_health.findings(function), *reader.findings, *_findings(function, state, debug)]
+        )
+        return report.Device(
+            address=function.address,
+            type=KIND,
+            vendor=VENDOR,
+            model=function.device,
+            numa_node=function.numa_node,
+            health=health,
+            health_reasons=reasons,
+            facts=function.facts() | {"state": state, "services": services} | offer.facts,
+            deployables=() if state == "down" else (_part(function, services, offer),),
+        )
+
+    def _debugfs(self, host: Host, function: PciFunction) -> Node | None:
+        """The driver's directory there, which only root may see; asking its heartbeat wakes the card."""
+        root = host.sys("kernel/debug")
+        if root.names() is None and not self._told_of_debugfs:
+            LOG.info("%s cannot be read: the heartbeat of QAT devices is not part of their health.", root.full)
+            self._told_of_debugfs = True
+        found = root.children(f"qat_*_{function.address}")
+        return None if function.asleep else next(found, None)
+
+
+def _services(function: PciFunction, debug: Node | None, reader: pci_health.Reader) -> list[str] | None:
+    """What the device computes, for all its VFs; None when that is not known."""
+    if "qat" in function.names:
+        text = reader.text(function.node / "qat/cfg_services")
+    else:
+        text = _older(((debug / "dev_cfg").text() or "") if debug else "")
+    words = {word.strip().lower() for word in (text or "").split(";")} - {""}
+    return sorted(frozenset().union(*(WORDS.get(word, {word}) for word in words))) or None
+
+
+def _older(text: str) -> str | None:
+    """ServicesEnabled of the section GENERAL; there may be any number of others."""
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return None
+    return parser.get("GENERAL", "ServicesEnabled", fallback=None)
+
+
+def _findings(function: PciFunction, state: str | None, debug: Node | None) -> Iterator[pci_health.Finding]:
+    if function.driver in FOR_GUESTS:
+        yield pci_health.NO_DRIVER
+    elif function.asleep:
+        yield pci_health.ASLEEP
+    if state == "down":
+        yield FAILED, DOWN
+    reader = pci_health.Reader()
+    for name, finding in ERRORS:
+        if name in ((function.node / "qat_ras").names() or ()) and reader.number(function.node / "qat_ras" / name):
+            yield finding
+    yield from reader.findings
+    if debug and (debug / "heartbeat/status").number() not in (0, None):
+        yield FAILED, "heartbeat_lost"
+
+
+def _refuse(host: Host, function: PciFunction, unit: PciFunction) -> str | None:
+    """A VF that the driver for VFs took computes for the host."""
+    if unit is not function and unit.driver not in FOR_GUESTS:
+        return SERVES_HOST
+    return host_use.reason(host, unit)
+
+
+def _extra(unit: PciFunction) -> Mapping[str, str]:
+    return {"managed": "false"} if unit.driver in KEPT else {}
+
+
+def _part(function: PciFunction, services: list[str] | None, offer: pci_offer.Offer) -> report.Deployable:
+    """A VF that was passed into this machine is also known by the id of its PF, as its like are on their host."""
+    family = PF_OF.get(function.device, function.device)
+    return report.Deployable(
+        resource_class="CUSTOM_QAT",
+        traits=traits.product(KIND, VENDOR, function.device)
+        | traits.product(KIND, VENDOR, family)
+        | {f"CUSTOM_QAT_INTEL_SVC_{word.upper()}" for word in services or () if word in SERVICES},
+        accelerators=offer.accelerators,
+    )

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NVMe disks of the vendors that the operator names: the PF, or its VFs, unless the host uses the disk."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from oslo_config import cfg, types
+
+from cyborg.domain import report
+from cyborg.drivers import host_use, nvme_controller, pci_health, pci_offer, traits
+from cyborg.drivers.host import Host
+from cyborg.drivers.nvme_controller import Controller
+from cyborg.drivers.pci_function import PciFunction
+
+KIND = report.DeviceType.SSD
+STORAGE = "0108"
+#: The last byte of the class: NVMe, not one of the older interfaces.
+INTERFACE = "02"
+DRIVER = "nvme"
+INSPUR = "1bd4"
+SECTOR = 512
+#: Behind an Intel VMD the domain has five digits; a guest can only get all disks of that domain, with the VMD.
+USUAL_DOMAIN = 4
+BEHIND_VMD = "behind_vmd"
+
+DEAD: pci_health.Finding = (report.Health.FAILED, "controller_dead")
+RESETTING: pci_health.Finding = (report.Health.DEGRADED, "controller_resetting")
+STATES = {
+    "live": None,
+    "resetting": RESETTING,
+    "connecting": RESETTING,
+    "deleting": DEAD,
+    "deleting (no io)": DEAD,
+    "dead": DEAD,
+}
+NOT_TOLD: pci_health.Finding = (report.Health.UNKNOWN, "controller_state_unknown")
+
+
+class NvmeSsdDriver:
+    option_group: ClassVar[str | None] = "nvme_ssd"
+    options: ClassVar[tuple[cfg.Opt, ...]] = (
+        cfg.ListOpt(
+            "vendors",
+            default=[INSPUR],
+            item_type=types.String(regex="(0[xX])?[0-9a-fA-F]{4}"),
+            help="PCI vendor ids of the disks to offer, four hex digits each. A disk that the host uses is never "
+            "offered; any other one of these vendors is, whatever is stored on it.",
+        ),
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._vendors = frozenset(vendor.lower().removeprefix("0x") for vendor in options["vendors"])
+
+    def discover(self, host: Host) -> Iterator[report.Device]:
+        for function in host.pci():
+            if function.vendor in self._vendors and _is_nvme(function) and not function.is_vf:
+                yield _device(host, function)
+
+
+def _is_nvme(function: PciFunction) -> bool:
+    if function.pci_class != STORAGE:
+        return False
+    return ((function.node / "class").text() or "").endswith(INTERFACE)
+
+
+def _device(host: Host, function: PciFunction) -> report.Device:
+    controllers = nvme_controller.of(function)
+    reader = pci_health.Reader()
+    disk = _disk(controllers, reader)
+    found = [*reader.findings, *_findings(function, controllers)]
+    health, reasons = pci_health.verdict([*pci_health.findings(function), *found])
+    offer = _offer(host, function, dead=DEAD in found)
+    part = report.Deployable(
+        resource_class="CUSTOM_SSD",
+        traits=traits.product(KIND, function.vendor, function.device),
+        accelerators=offer.accelerators,
+    )
+    return report.Device(
+        address=function.address,
+        serial=disk.pop("serial", None),
+        type=KIND,
+        vendor=function.vendor,
+        model=function.device,
+        numa_node=function.numa_node,
+        health=health,
+        health_reasons=reasons,
+        facts=function.facts() | disk | offer.facts,
+        deployables=(part,),
+    )
+
+
+def _disk(controllers: list[Controller], reader: pci_health.Reader) -> dict[str, Any]:
+    """What the kernel's driver shows; without it, or of a dead controller, the capacity is not known."""
+    words: dict[str, Any] = {}
+    for controller in controllers[:1]:
+        known = {"model": "model", "serial": "serial", "firmware": "firmware_rev"}
+        words = {fact: text for fact, name in known.items() if (text := controller.text(name))}
+    disks = {disk.path: disk for controller in controllers for disk in controller.namespaces}
+    sizes = [reader.number(disk / "size") for disk in disks.values()]
+    known_sizes = [size for size in sizes if size is not None]
+    complete = len(known_sizes) == len(sizes) and (sizes or any(c.text("state") == "live" for c in controllers))
+    return words | {"capacity_bytes": sum(known_sizes) * SECTOR if complete else None}
+
+
+def _findings(function: PciFunction, controllers: list[Controller]) -> Iterator[pci_health.Finding]:
+    if not controllers:
+        yield pci_health.ASLEEP if function.asleep else NOT_TOLD if function.driver == DRIVER else pci_health.NO_DRIVER
+    for controller in controllers:
+        state = controller.text("state")
+        if state is not None:
+            finding = STATES.get(state.lower(), NOT_TOLD)
+            if finding:
+                yield finding
+        elif (controller.node / "state").present():
+            yield pci_health.UNREADABLE
+
+
+def _offer(host: Host, function: PciFunction, *, dead: bool) -> pci_offer.Offer:
+    """A disk that the host uses is withheld with its VFs: nothing tells which of them reach the same data."""
+    if dead:
+        return pci_offer.nothing(function, DEAD[1])
+    if len(function.address.partition(":")[0]) > USUAL_DOMAIN:
+        return pci_offer.nothing(function, BEHIND_VMD)
+    own = host_use.reason(host, function)
+    if own:
+        return pci_offer.nothing(function, own)
+    return pci_offer.of(function, lambda unit: host_use.reason(host, unit))

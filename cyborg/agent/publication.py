@@ -77,6 +77,17 @@ class Publication:
                 found = self._publisher.find_provider([self._host_name])
             self._found(found)
 
+    def is_idle(self) -> bool:
+        """Whether Placement shows no allocations of ours on this host; False when that cannot be told now."""
+        wanted = self._view
+        if wanted is None or self._provider_uuid is None:
+            return False
+        try:
+            with self._one_at_a_time:
+                return self._publisher.is_idle(wanted)
+        except errors.CyborgError:
+            return False
+
     def publish(self) -> None:
         """Make Placement equal to the view; does nothing while view or provider is missing."""
         with self._one_at_a_time:

@@ -11,6 +11,7 @@ from oslo_config import cfg
 
 from cyborg.agent.outage import Outage
 from cyborg.agent.publication import Publication
+from cyborg.agent.wish import Wish
 from cyborg.conf import agent as options
 from cyborg.domain import errors, report
 from cyborg.drivers.host import Host
@@ -37,6 +38,7 @@ class Reporter:
         self._conductor = conductor
         self._scanner = Scanner(drivers, host, conf[options.GROUP].driver_timeout)
         self.publication = Publication(host_name, publisher)
+        self._wish = Wish(conf, host_name)
         self._conductor_outage = Outage("Conductor")
         self._report_trouble = {driver.name: Outage(f"Report of driver {driver.name}") for driver in drivers}
 
@@ -61,10 +63,16 @@ class Reporter:
         held = self.publication.view
         digests = {name: reports[name].digest if name in reports else "" for name in self._report_trouble}
         answer = self._conductor.sync(
-            self._host_name, self.publication.provider_uuid, digests, self.publication.generation
+            self._host_name,
+            self.publication.provider_uuid,
+            digests,
+            self.publication.generation,
+            wish=self._wish.shape,
+            idle=self._wish.differs_from(held) and self.publication.is_idle(),
         )
         if answer.view is not None:
             self.publication.adopt(answer.view, held)
+            self._wish.compare(held, answer.view)
         for name in answer.stale:
             if name in reports:
                 self._report(reports[name])

@@ -16,6 +16,7 @@ from cyborg import context
 from cyborg.clients import nova
 from cyborg.conductor import announcer, operations
 from cyborg.domain import arq, choice, errors, inventory, view, wire
+from cyborg.domain.shape import Layout
 from cyborg.rpc import messaging
 from cyborg.store import arqs, hosts
 from cyborg.store.engine import Store, Transaction
@@ -81,9 +82,10 @@ class BindingEndpoint:
         before = hosts.load(tx, hostname)
         if before is None:
             raise errors.NotFound(f"There is no host {hostname!r} with an agent; see the hostname of the devices.")
-        for binding in bindings:
-            _check_provider(before, binding)
-        wants = [choice.Want(arq_uuid=one.arq_uuid, group=stored[one.arq_uuid].group) for one in bindings]
+        wants = [
+            choice.Want(arq_uuid=one.arq_uuid, group=stored[one.arq_uuid].group, parts=_carried_parts(before, one))
+            for one in bindings
+        ]
         after, chosen = choice.claim(before, wants)
         for arq_uuid, unit in chosen.items():
             LOG.info("Request %s gets accelerator %s (%s) of %s", arq_uuid, unit.uuid, unit.key, hostname)
@@ -129,20 +131,30 @@ def _bound_so(stored: Mapping[str, arq.Arq], binding: arq.Binding) -> bool:
         binding.device_rp_uuid,
         binding.instance_uuid,
     )
-    if request.state is arq.State.BOUND and same:
+    if request.state is arq.State.BOUND and same and binding.project_id in (None, request.project_id):
         return True
     if request.state not in arq.BINDABLE:
         raise errors.WrongState(f"Request {request.uuid} is {request.state}; only Initial or Unbound can be bound.")
     return False
 
 
-def _check_provider(host: inventory.Host, binding: arq.Binding) -> None:
+def _carried_parts(host: inventory.Host, binding: arq.Binding) -> frozenset[str]:
+    """The deployables that the provider of the binding stands for: those it carries itself."""
     if host.provider_uuid is None:
         raise errors.Conflict(f"The resource provider of host {host.name} is not known yet; its agent looks for it.")
-    if binding.device_rp_uuid != host.provider_uuid:
+    parts = view.parts_of(host, binding.device_rp_uuid)
+    if not parts and binding.device_rp_uuid != host.provider_uuid:
         raise errors.NotFound(
-            f"Resource provider {binding.device_rp_uuid} is none of host {host.name}, which has {host.provider_uuid}."
+            f"Resource provider {binding.device_rp_uuid} is none of host {host.name}, whose accelerators are shown on "
+            f"{_providers(host)}."
         )
+    return parts
+
+
+def _providers(host: inventory.Host) -> str:
+    if host.shape.layout is Layout.COMPUTE_NODE:
+        return str(host.provider_uuid)
+    return f"the providers below {host.provider_uuid}"
 
 
 def _release(tx: Transaction, stored: Mapping[str, arq.Arq]) -> list[inventory.Host]:

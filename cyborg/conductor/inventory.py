@@ -9,10 +9,11 @@ from oslo_log import log
 
 from cyborg import context
 from cyborg.conductor import announcer
-from cyborg.domain import errors, inventory, reconcile, view, wire
+from cyborg.domain import errors, inventory, reconcile, status, view, wire
 from cyborg.domain.report import DeviceReport
+from cyborg.domain.shape import DEFAULT_SHAPE, Shape
 from cyborg.rpc import conductor, messaging
-from cyborg.store import hosts
+from cyborg.store import devices, hosts
 from cyborg.store.engine import Store
 
 LOG = log.getLogger(__name__)
@@ -23,7 +24,7 @@ UNKNOWN = -1
 
 
 class InventoryEndpoint:
-    """RPC endpoint: sync, report, set_device_status."""
+    """RPC endpoint: sync, report, set_device_status, set_host_status."""
 
     def __init__(self, conf: cfg.ConfigOpts, store: Store, announcing: announcer.Announcer) -> None:
         self._absence_limit = conf.conductor.absence_limit
@@ -38,9 +39,16 @@ class InventoryEndpoint:
         provider_uuid: str | None,
         digests: dict[str, str],
         generation: int,
+        *,
+        wish: dict[str, str] | None = None,
+        idle: bool = False,
     ) -> Any:
-        """What is stale on our side, and the view if the agent's is; see rpc.conductor.SyncAnswer."""
-        known = self._store.retrying(self._sync, host, provider_uuid, digests)
+        """What is stale on our side, and the view if the agent's is; see rpc.conductor.ConductorClient."""
+        wanted_shape = DEFAULT_SHAPE if wish is None else wire.from_wire(Shape, wish)
+        known = self._store.retrying(self._sync, host, provider_uuid, digests, wanted_shape)
+        if wish is not None and known.shape != wanted_shape:
+            self._store.retrying(self._take_shape, host, wanted_shape, idle)
+            generation = UNKNOWN
         for driver, stored in known.digests.items():
             if driver not in digests and stored != NOTHING:
                 self._take(DeviceReport(host=host, driver=driver))
@@ -61,16 +69,46 @@ class InventoryEndpoint:
         return after
 
     @messaging.exposed
-    def set_device_status(self, ctxt: context.RequestContext, device_uuid: str, status: str) -> None:
-        """Enable or disable a device; NotFound. Holders keep what they hold."""
+    def set_device_status(
+        self,
+        ctxt: context.RequestContext,
+        device_uuid: str,
+        status: str,
+        *,
+        drain: bool = True,
+        dry_run: bool = False,
+        generation: int | None = None,
+    ) -> Any:
+        """Enable or disable a device; see rpc.conductor.ConductorClient. Holders keep what they hold."""
         wanted = inventory.DeviceStatus(status)
-        after = self._store.retrying(self._set_status, device_uuid, wanted)
-        LOG.info("Device %s of %s is %s, by user %s", device_uuid, after.name, wanted, ctxt.user_id)
+        after, effect = self._store.retrying(
+            self._set_device, device_uuid, wanted, drain=drain, dry_run=dry_run, generation=generation
+        )
+        if not dry_run:
+            LOG.info("Device %s of %s is %s, by user %s", device_uuid, after.name, wanted, ctxt.user_id)
+            self._announcer.announce([after])
+        return wire.to_wire(effect)
+
+    @messaging.exposed
+    def set_host_status(self, ctxt: context.RequestContext, host: str, status: str) -> None:
+        """Enable or disable a host; NotFound. Holders keep what they hold."""
+        wanted = inventory.HostStatus(status)
+        after = self._store.retrying(self._set_host, host, wanted)
+        LOG.info("Host %s is %s, by user %s", host, wanted, ctxt.user_id)
         self._announcer.announce([after])
 
-    def _sync(self, host: str, provider_uuid: str | None, digests: dict[str, str]) -> hosts.Sync:
+    def _sync(self, host: str, provider_uuid: str | None, digests: dict[str, str], shape: Shape) -> hosts.Sync:
         with self._store.transaction() as tx:
-            return hosts.sync(tx, host, provider_uuid, digests)
+            return hosts.sync(tx, host, provider_uuid, digests, shape)
+
+    def _take_shape(self, host: str, wish: Shape, idle: bool) -> None:  # noqa: FBT001  by way of Store.retrying
+        """Another shape without moving anything, so only where there is nothing to move."""
+        with self._store.transaction() as tx:
+            before = hosts.load(tx, host)
+            if before is None or before.moving_to is not None or not _may_take_shape(before, idle=idle):
+                return
+            hosts.save(tx, before, view.advance(before, dataclasses.replace(before, shape=wish)))
+        LOG.info("%s: %s now, as its agent is configured", host, wish)
 
     def _view(self, host: str) -> view.HostView | None:
         with self._store.transaction() as tx:
@@ -85,15 +123,31 @@ class InventoryEndpoint:
             hosts.set_digest(tx, after, seen.driver, seen.digest if reconcile.settled(after, seen) else "")
         return before, after
 
-    def _set_status(self, device_uuid: str, status: inventory.DeviceStatus) -> inventory.Host:
+    def _set_device(
+        self, device_uuid: str, wanted: inventory.DeviceStatus, *, drain: bool, dry_run: bool, generation: int | None
+    ) -> tuple[inventory.Host, status.Effect]:
         with self._store.transaction() as tx:
             name = hosts.of_device(tx, device_uuid)
             before = None if name is None else hosts.load(tx, name)
             if before is None:
                 raise errors.NotFound(f"There is no device {device_uuid}.")
-            devices = tuple(
-                dataclasses.replace(device, status=status) if device.uuid == device_uuid else device
-                for device in before.devices
-            )
-            after = view.advance(before, dataclasses.replace(before, devices=devices))
-            return hosts.save(tx, before, after)
+            if generation is not None:
+                devices.check_generation(tx, device_uuid, generation)
+            after = view.advance(before, status.with_device(before, device_uuid, wanted))
+            effect = status.effect(before, after, device_uuid)
+            if dry_run:
+                return before, effect
+            if effect.refusal and not drain:
+                raise errors.InUse(effect.refusal)
+            return hosts.save(tx, before, after), effect
+
+    def _set_host(self, name: str, wanted: inventory.HostStatus) -> inventory.Host:
+        with self._store.transaction() as tx:
+            before = hosts.load(tx, name)
+            if before is None:
+                raise errors.NotFound(f"There is no host {name!r}.")
+            return hosts.save(tx, before, view.advance(before, dataclasses.replace(before, status=wanted)))
+
+
+def _may_take_shape(host: inventory.Host, *, idle: bool) -> bool:
+    return not host.devices or (idle and all(unit.holder is None for _, _, unit in host.units()))

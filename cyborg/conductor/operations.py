@@ -29,6 +29,8 @@ NOVA_EVENTS = "nova_events"
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
 BATCH = 50
+#: Seconds for which a stop waits for Nova.
+STOP_PATIENCE = 3.0
 
 
 class Operations:
@@ -47,9 +49,9 @@ class Operations:
         self._thread.start()
 
     def stop(self) -> None:
-        """Returns when the work in hand is done; what waits stays in the database."""
+        """Returns when the work in hand is done, or takes too long; what is not done stays in the database."""
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(STOP_PATIENCE)
 
     def add_events(self, tx: Transaction, groups: Iterable[Sequence[nova.Event]], deadline: float) -> list[Operation]:
         """Record one piece of work for each group of events, all of one server, owned by this conductor."""

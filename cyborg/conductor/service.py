@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The conductor as a service: its endpoints behind one RPC server, its worker beside it."""
 
-import socket
-import uuid
-
 from oslo_config import cfg
 from oslo_log import log
 
@@ -27,8 +24,8 @@ class Conductor:
             inventory.InventoryEndpoint(conf, store, announcing),
             binding.BindingEndpoint(conf, store, announcing, self._operations),
         ]
-        name = f"{socket.gethostname()}-{uuid.uuid4()}"
-        self._server = messaging.get_server(transport, messaging.CONDUCTOR_TOPIC, name, endpoints)
+        # All of a host share its name: a name of their own would leave a queue behind with every restart.
+        self._server = messaging.get_server(transport, messaging.CONDUCTOR_TOPIC, conf.host, endpoints)
 
     def start(self) -> None:
         self._operations.start()

@@ -4,6 +4,8 @@
 from keystoneauth1 import loading
 from oslo_config import cfg
 
+from cyborg.domain.shape import Layout, Naming
+
 GROUP = "placement"
 SERVICE_TYPE = "placement"
 READ_TIMEOUT = 30
@@ -11,11 +13,37 @@ READ_TIMEOUT = 30
 OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "provider_layout",
-        default="compute_node",
+        default=Layout.COMPUTE_NODE,
         choices=[
-            ("compute_node", "the compute node's provider carries one generic class and the traits of its devices")
+            (str(Layout.COMPUTE_NODE), "the compute node's provider carries the classes and traits of its devices"),
+            (str(Layout.NESTED), "a provider for each deployable, below the compute node's"),
         ],
-        help="Which resource providers carry the inventory of a host.",
+        help=(
+            "Which resource providers carry the inventory of this host. A host whose accelerators are in use keeps the "
+            "layout that it has, until it is moved with 'cyborg-manage placement reshape'."
+        ),
+    ),
+    cfg.StrOpt(
+        "resource_class_naming",
+        default=Naming.GENERIC,
+        choices=[
+            (str(Naming.GENERIC), "CUSTOM_ACCELERATOR for every accelerator; traits say which kind it is"),
+            (str(Naming.TYPED), "the class that its driver names: FPGA, PGPU, VGPU, CUSTOM_QAT, ..."),
+        ],
+        help=(
+            "Classes under which the accelerators of this host are shown. Where nova-compute manages the provider, "
+            "typed classes need the nested layout. Like the layout, it stays while accelerators are in use."
+        ),
+    ),
+    cfg.IntOpt(
+        "provider_grace_time",
+        default=3600,
+        min=-1,
+        help=(
+            "Seconds for which the provider of a deployable that is gone stays in Placement, without inventory, before "
+            "it is deleted; -1 keeps it. After a provider is deleted, nova-compute builds no server on its host "
+            "until it has refreshed its picture of the tree, [compute] resource_provider_association_refresh at most."
+        ),
     ),
     cfg.StrOpt(
         "inventory_owner",

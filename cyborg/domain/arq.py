@@ -9,7 +9,7 @@ agent works. The transition table below is the only place that knows what may fo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cyborg.domain import profile, report
@@ -51,12 +51,16 @@ def may_follow(state: State, following: State) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """What a caller asks: this request, on that host, for that instance."""
+    """What a caller asks: this request, on that host, for that instance.
+
+    ``project_id`` makes it that project's; None leaves it its owner's.
+    """
 
     arq_uuid: str
     hostname: str
     device_rp_uuid: str
     instance_uuid: str
+    project_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +69,15 @@ class AttachHandle:
 
     uuid: str
     type: report.HandleType
-    info: Mapping[str, str]
+    info: Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arq:
     """``group`` is a copy: the profile may change or go while the request lives.
 
-    Timestamps are ISO 8601 text with an offset. ``fault`` says why binding failed.
+    Timestamps are ISO 8601 text with an offset. ``fault`` says why binding failed. ``entered`` says when it last came
+    to each state in which it has been.
     """
 
     uuid: str
@@ -88,3 +93,4 @@ class Arq:
     attach_handle: AttachHandle | None = None
     created_at: str | None = None
     updated_at: str | None = None
+    entered: Mapping[State, str] = field(default_factory=dict)

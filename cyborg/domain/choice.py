@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which accelerator of a host each request gets: claim(host, wants) and release(host, holders).
 
-The compute-node provider says only "this host"; the choice among its cards is ours. It is all or none,
-deterministic, and strands least: a request that many cards would serve takes the kind of which most are
-free, so the rare card stays for whoever needs it.
+The compute-node provider says only "this host"; the choice among its cards is ours. A nested provider says which
+part it is, and only units of that part are candidates. It is all or none, deterministic, and strands least: a
+request that many cards would serve takes the kind of which most are free, so the rare card stays for whoever needs it.
 
     free: gpu-a, gpu-b (two alike), fpga          any accelerator    -> gpu-a, not the only FPGA
     free: gpu-a, fpga      wants: any, an FPGA    -> gpu-a and fpga, whatever the order of the wants
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from cyborg.domain import errors, inventory, profile
+from cyborg.domain import errors, inventory, profile, report
 
 #: What makes two accelerators interchangeable: the class and traits of their deployable.
 Kind = tuple[str, frozenset[str]]
@@ -22,14 +22,27 @@ Kind = tuple[str, frozenset[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """One accelerator for the request ``arq_uuid``, of the kind its group asks for."""
+    """One accelerator for the request ``arq_uuid``, of the kind its group asks for, out of those ``parts``.
+
+    ``parts`` are uuids of deployables; None: any of the host.
+    """
 
     arq_uuid: str
     group: profile.Group
+    parts: frozenset[str] | None = None
+
+    def suits(self, candidate: "Candidate") -> bool:
+        part = candidate.deployable
+        return (
+            (self.parts is None or part.uuid in self.parts)
+            and self.group.matches(part)
+            and self.group.is_content_with(candidate.kind_of_device, part.memory_mib)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
+    kind_of_device: report.DeviceType
     deployable: inventory.Deployable
     unit: inventory.Accelerator
     order: tuple[str, str, str]
@@ -79,7 +92,7 @@ def choose(host: inventory.Host, wants: Iterable[Want]) -> dict[str, inventory.A
     supply = Counter(candidate.kind for candidate in free)
     options = {
         want.arq_uuid: sorted(
-            (candidate for candidate in free if want.group.matches(candidate.deployable)),
+            (candidate for candidate in free if want.suits(candidate)),
             key=lambda candidate: (-supply[candidate.kind], candidate.order),
         )
         for want in wants
@@ -107,7 +120,12 @@ def _place(arq_uuid: str, options: Mapping[str, list[Candidate]], taken: dict[st
 
 def _candidates(host: inventory.Host) -> list[Candidate]:
     return [
-        Candidate(deployable=deployable, unit=unit, order=(device.address, deployable.key, unit.key))
+        Candidate(
+            kind_of_device=device.type,
+            deployable=deployable,
+            unit=unit,
+            order=(device.address, deployable.key, unit.key),
+        )
         for device, deployable, unit in host.units()
         if device.state(unit) is inventory.AcceleratorState.FREE
     ]

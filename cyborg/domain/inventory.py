@@ -21,6 +21,7 @@ from enum import StrEnum
 from typing import Any
 
 from cyborg.domain import report
+from cyborg.domain.shape import DEFAULT_SHAPE, Shape
 
 
 class DeviceStatus(StrEnum):
@@ -28,6 +29,13 @@ class DeviceStatus(StrEnum):
 
     ENABLED = "enabled"
     MAINTAINING = "maintaining"
+
+
+class HostStatus(StrEnum):
+    """What the operator wants; a disabled host gives out nothing new, whatever its devices are."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
 
 
 class AcceleratorState(StrEnum):
@@ -46,7 +54,7 @@ class Accelerator:
     uuid: str
     key: str
     type: report.HandleType
-    info: Mapping[str, str]
+    info: Mapping[str, str | None]
     holder: str | None = None
     missing: bool = False
 
@@ -111,7 +119,9 @@ class Host:
 
     ``provider_uuid`` is its compute-node resource provider, None until its agent has found one.
     ``generation`` grows with every change of what Placement should show. ``owned_traits`` are all traits that
-    this host ever showed for us: the only ones that we may take away again.
+    this host ever showed for us: the only ones that we may take away again; ``owned_classes`` are the same of the
+    classes on its compute-node provider. ``shape`` is how it is shown, ``moving_to`` what a reshape under way makes
+    of it.
     """
 
     id: int | None = None
@@ -119,12 +129,20 @@ class Host:
     provider_uuid: str | None = None
     generation: int = 0
     owned_traits: frozenset[str] = frozenset()
+    owned_classes: frozenset[str] = frozenset()
+    shape: Shape = DEFAULT_SHAPE
+    moving_to: Shape | None = None
+    status: HostStatus = HostStatus.ENABLED
     devices: tuple[Device, ...] = ()
 
     def units(self) -> Iterator[tuple[Device, Deployable, Accelerator]]:
+        """Every accelerator, with its device as it counts: on a disabled host each one is taken for disabled."""
         for device in self.devices:
+            counted = device
+            if self.status is HostStatus.DISABLED:
+                counted = dataclasses.replace(device, status=DeviceStatus.MAINTAINING)
             for deployable, accelerator in device.accelerators():
-                yield device, deployable, accelerator
+                yield counted, deployable, accelerator
 
     def map_accelerators(self, change: Callable[[Accelerator], Accelerator]) -> "Host":
         """The same host with ``change`` applied to each accelerator; unchanged parts stay the same objects."""

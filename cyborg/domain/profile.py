@@ -7,6 +7,7 @@ The index of a group in its profile is the request's ``device_profile_group_id``
 as text, in the order in which they were given.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from enum import StrEnum
 import os_resource_classes
 import os_traits
 
-from cyborg.domain import errors, inventory, view
+from cyborg.domain import errors, inventory, report, view
 
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,255}\Z"
 MAX_AMOUNT = 64
@@ -23,12 +24,18 @@ MAX_ACCELERATORS = 64
 _CLASS = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}\Z")
 _TRAIT = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\Z")
-#: Device-local memory is an amount in MiB, never a count of accelerators.
-MEMORY_PREFIX = "CUSTOM_ACCELERATOR_MEMORY_"
+MEMORY_PREFIX = view.MEMORY_PREFIX
 #: The classes of Placement's standard set that mean an accelerator.
 STANDARD_CLASSES = frozenset({"FPGA", "PGPU", "VGPU"})
 #: Accepted because existing profiles name it; no provider ever had it.
 LEGACY_CLASSES = frozenset({"GPU"})
+
+
+class Visibility(StrEnum):
+    """A private profile is there for administrators and for the projects that it is shared with."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
 
 
 class TraitRule(StrEnum):
@@ -50,6 +57,15 @@ class Group:
         return sum(amount for name, amount in self.resources.items() if not name.startswith(MEMORY_PREFIX))
 
     @property
+    def memory(self) -> Mapping[str, int]:
+        """MiB that each accelerator of the group must have, by class of memory; the amount is that of all together."""
+        return {
+            name: math.ceil(amount / self.accelerator_count)
+            for name, amount in self.resources.items()
+            if name.startswith(MEMORY_PREFIX)
+        }
+
+    @property
     def required(self) -> frozenset[str]:
         return frozenset(name for name, rule in self.traits.items() if rule is TraitRule.REQUIRED)
 
@@ -58,13 +74,18 @@ class Group:
         return frozenset(name for name, rule in self.traits.items() if rule is TraitRule.FORBIDDEN)
 
     def matches(self, deployable: inventory.Deployable) -> bool:
-        """Whether an accelerator of ``deployable`` is what this group asks for."""
+        """Whether an accelerator of ``deployable`` is what this group asks for, its memory aside."""
         classes = {name for name in self.resources if not name.startswith(MEMORY_PREFIX)}
         return (
             classes <= {view.GENERIC_CLASS, deployable.resource_class}
             and self.required <= deployable.traits
             and not self.forbidden & deployable.traits
         )
+
+    def is_content_with(self, kind: report.DeviceType, memory_mib: int | None) -> bool:
+        """Whether an accelerator of such a device with so much memory of its own has the memory asked for."""
+        own = {view.memory_class(kind): memory_mib or 0}
+        return all(amount <= own.get(name, 0) for name, amount in self.memory.items())
 
 
 def parse_groups(groups: Iterable[Mapping[str, object]]) -> tuple[tuple[Group, ...], list[dict[str, str]]]:

@@ -4,7 +4,8 @@
 Absence needs proof. A device that a report lacks is counted; it takes no new work from the first report
 on, and after ``absence_limit`` reports in a row it is gone: free accelerators are forgotten, held ones stay
 with their holder, marked missing, until they return or are released. Identity is (serial when the card
-has one of its own, else address), so a card that moved to another slot keeps its uuid, its status and its holders.
+has one of its own, else address), so a card that moved to another slot keeps its uuid, its status, its holders
+and the names of its parts.
 
     plan(host with A and B, report of A and C)
       A   same row, whatever changed on it
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cyborg.domain import inventory, report
+from cyborg.domain.names import Names
 
 NewUuid = Callable[[], str]
 
@@ -40,13 +42,14 @@ def plan(
     contested = _contested(others, seen)
     offered = _distinct(device for device in seen.devices if device not in contested)
     pairs, new = _match(known, offered)
+    names = Names(stored.name, (part.name for device in stored.devices for part in device.deployables))
     devices: list[inventory.Device] = []
     for device in known:
         if device.uuid in pairs:
-            devices.append(_present(stored.name, device, pairs[device.uuid], make_uuid))
+            devices.append(_present(names, device, pairs[device.uuid], make_uuid))
         else:
             devices.extend(_absent(device, absence_limit))
-    devices.extend(_present(stored.name, _blank(seen.driver, device, make_uuid), device, make_uuid) for device in new)
+    devices.extend(_present(names, _blank(seen.driver, device, make_uuid), device, make_uuid) for device in new)
     after = dataclasses.replace(stored, devices=tuple(others + devices))
     traits = {trait for device in devices for part in device.deployables for trait in part.traits}
     return dataclasses.replace(after, owned_traits=stored.owned_traits | traits)
@@ -166,7 +169,7 @@ def _blank(driver: str, seen: report.Device, make_uuid: NewUuid) -> inventory.De
     )
 
 
-def _present(host: str, device: inventory.Device, seen: report.Device, make_uuid: NewUuid) -> inventory.Device:
+def _present(names: Names, device: inventory.Device, seen: report.Device, make_uuid: NewUuid) -> inventory.Device:
     return dataclasses.replace(
         device,
         address=seen.address,
@@ -179,12 +182,12 @@ def _present(host: str, device: inventory.Device, seen: report.Device, make_uuid
         health_reasons=seen.health_reasons,
         facts=seen.facts,
         absences=0,
-        deployables=tuple(_deployables(host, device, seen, make_uuid)),
+        deployables=tuple(_deployables(names, device, seen, make_uuid)),
     )
 
 
 def _deployables(
-    host: str, device: inventory.Device, seen: report.Device, make_uuid: NewUuid
+    names: Names, device: inventory.Device, seen: report.Device, make_uuid: NewUuid
 ) -> Iterator[inventory.Deployable]:
     stored = {part.key: part for part in device.deployables}
     inherited: dict[str, frozenset[str]] = {}
@@ -197,7 +200,7 @@ def _deployables(
             uuid=old.uuid if old else make_uuid(),
             key=part.key,
             parent_key=parent_key,
-            name=deployable_name(host, seen.address, part.key),
+            name=old.name if old else names.new(seen.address, part.key),
             resource_class=part.resource_class,
             traits=traits,
             # A vendor library cannot see a card that a guest holds; its memory is what it was.
@@ -208,11 +211,6 @@ def _deployables(
         kept = _keep_held(old)
         if kept.accelerators:
             yield kept
-
-
-def deployable_name(host: str, address: str, key: str) -> str:
-    """Unique in the cloud: the same device name on two hosts gives two names."""
-    return f"{host}_{address}_{key}" if key else f"{host}_{address}"
 
 
 def _accelerators(

@@ -45,6 +45,8 @@ class HandleType(StrEnum):
     PCI = "PCI"
     MDEV = "MDEV"
     TEST_PCI = "TEST_PCI"
+    NVMF = "NVMF"
+    VHOST_USER = "VHOST_USER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +55,19 @@ class Accelerator:
 
     ``key`` identifies it within its deployable and stays the same when the card moves to another slot
     (``pf``, ``vf3``, ``T4-2B_1``), so that a holder keeps its unit whatever its address becomes.
-    ``info`` is what the hypervisor needs to attach it: text to text, for PCI ``domain``, ``bus``,
-    ``device`` and ``function`` in hex without a prefix.
+    ``info`` is what the hypervisor needs to attach it, in text, for PCI ``domain``, ``bus``, ``device`` and
+    ``function`` in hex without a prefix; None for what a reader expects to find and is not known.
     """
 
     key: str
     type: HandleType
-    info: Mapping[str, str]
+    info: Mapping[str, str | None]
+
+    @property
+    def pci_address(self) -> str | None:
+        """The function that it is, or is a part of; None for what is no PCI function."""
+        names = ("domain", "bus", "device", "function")
+        return "{domain}:{bus}:{device}.{function}".format(**self.info) if self.info.keys() >= set(names) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +129,10 @@ class DeviceReport:
 
 
 def pci_accelerator(
-    key: str, address: str, kind: HandleType = HandleType.PCI, extra: Mapping[str, str] | None = None
+    key: str, address: str, kind: HandleType = HandleType.PCI, extra: Mapping[str, str | None] | None = None
 ) -> Accelerator:
     """The accelerator that is the PCI function ``address`` (``dddd:bb:dd.f``, the domain may be longer)."""
     domain, bus, rest = address.split(":")
     device, function = rest.split(".")
-    info = {"domain": domain, "bus": bus, "device": device, "function": function}
+    info: dict[str, str | None] = {"domain": domain, "bus": bus, "device": device, "function": function}
     return Accelerator(key=key, type=kind, info=info | dict(extra or {}))

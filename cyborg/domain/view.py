@@ -1,90 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Placement should show for one host, worked out from the books alone.
 
-In the ``compute_node`` layout one provider, the compute node's own, carries the inventory of one generic class
-and the traits of its devices. Cards of every kind share both, so the traits do the steering: a trait is
-shown only while a free, healthy, enabled accelerator stands behind it.
+A host has a shape (see `shape`), and each layout is a module of its own that turns the host into providers:
+`layout_compute_node` and `layout_nested`. The agent makes Placement equal to the view.
 
-    books                                    view
-    gpu  0000:3b:00.0   held by an ARQ       CUSTOM_ACCELERATOR  total 3, reserved 1
-    fpga 0000:5e:00.0   free                 shown      CUSTOM_FPGA, CUSTOM_FPGA_INTEL, ...
-    fpga 0000:af:00.0   disabled             withdrawn  CUSTOM_GPU, CUSTOM_GPU_NVIDIA, ...
-
-Held accelerators are counted by the allocations of their consumers, so only units that nobody holds and
-nobody may have are reserved. ``withdrawn`` names every trait of ours that must not be there now; any other trait
-on the provider is somebody else's and stays.
+    view(host)                      the wanted providers; none while a reshape is under way: nobody else writes then
+    carrier(host, deployable)       which of them carries a deployable
+    parts_of(host, provider_uuid)   which deployables a provider carries
 """
 
 import dataclasses
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cyborg.domain import inventory
+from cyborg.domain import inventory, layout_compute_node, layout_nested, names
+from cyborg.domain.provider import GENERIC_CLASS, MEMORY_PREFIX, Amount, Provider, memory_class
+from cyborg.domain.shape import DEFAULT_SHAPE, Layout, Shape
 
-GENERIC_CLASS = "CUSTOM_ACCELERATOR"
+__all__ = [
+    "GENERIC_CLASS",
+    "MEMORY_PREFIX",
+    "Amount",
+    "HostView",
+    "Provider",
+    "advance",
+    "carrier",
+    "closed",
+    "memory_class",
+    "parts_of",
+    "providers",
+    "trait_token",
+    "view",
+]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Amount:
-    """Units of one class; ``total - reserved`` is what consumers hold or may still claim."""
-
-    total: int
-    reserved: int
-
-    @property
-    def usable(self) -> int:
-        return self.total - self.reserved
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider:
-    """Equal to what Placement shows of it, as far as it is ours. A class with total 0 must not be there."""
-
-    uuid: str
-    inventories: Mapping[str, Amount]
-    traits: frozenset[str]
-    withdrawn: frozenset[str]
+LAYOUTS = {Layout.COMPUTE_NODE: layout_compute_node.providers, Layout.NESTED: layout_nested.providers}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostView:
-    """``generation`` is the host's; a view with a higher one replaces one with a lower."""
+    """``generation`` is the host's; a view with a higher one replaces one with a lower.
+
+    ``providers`` begin with the compute node's own, and every other one comes after its parent.
+    """
 
     host: str
     generation: int
     providers: tuple[Provider, ...]
+    shape: Shape = DEFAULT_SHAPE
 
 
 def view(host: inventory.Host) -> HostView:
-    """The view of ``host``; without providers while its compute-node provider is not known yet."""
-    providers = () if host.provider_uuid is None else (_compute_node(host, host.provider_uuid),)
-    return HostView(host=host.name, generation=host.generation, providers=providers)
+    """The view of ``host``; without providers while its own is not known yet, or while it is being reshaped."""
+    shown = () if host.provider_uuid is None or host.moving_to is not None else providers(host, host.shape)
+    return HostView(host=host.name, generation=host.generation, providers=shown, shape=host.shape)
 
 
-def _compute_node(host: inventory.Host, provider_uuid: str) -> Provider:
-    total = reserved = 0
-    shown: set[str] = set()
-    for device, deployable, unit in host.units():
-        state = device.state(unit)
-        total += 1
-        if state is inventory.AcceleratorState.FREE:
-            shown |= deployable.traits
-        elif unit.holder is None:
-            reserved += 1
-    return Provider(
-        uuid=provider_uuid,
-        inventories={GENERIC_CLASS: Amount(total=total, reserved=reserved)},
-        traits=frozenset(shown),
-        withdrawn=host.owned_traits - shown,
+def providers(host: inventory.Host, shape: Shape) -> tuple[Provider, ...]:
+    """What is to be shown in ``shape``; nothing while the host's provider is not known."""
+    if host.provider_uuid is None:
+        return ()
+    return LAYOUTS[shape.layout](dataclasses.replace(host, shape=shape), host.provider_uuid)
+
+
+def closed(host: inventory.Host) -> inventory.Host:
+    """The host as if it had nothing to offer beyond what is held."""
+    return dataclasses.replace(host, status=inventory.HostStatus.DISABLED)
+
+
+def carrier(provider_uuid: str | None, layout: Layout, name: str) -> str | None:
+    """The provider that carries the deployable of that name, on a host with that provider and layout."""
+    return names.provider_uuid(name) if provider_uuid and layout is Layout.NESTED else provider_uuid
+
+
+def parts_of(host: inventory.Host, provider_uuid: str) -> frozenset[str]:
+    """The uuids of the deployables that the provider carries itself; none when it is not one of the host's."""
+    return frozenset(
+        part.uuid
+        for device in host.devices
+        for part in device.deployables
+        if carrier(host.provider_uuid, host.shape.layout, part.name) == provider_uuid
     )
 
 
 def advance(before: inventory.Host, after: inventory.Host) -> inventory.Host:
-    """``after``, with a higher generation when Placement should show something else than for ``before``."""
-    if view(before).providers == view(after).providers:
+    """``after``, with a higher generation when Placement should show something else than for ``before``.
+
+    Classes that are shown on the compute node's provider are remembered, to be taken away there when they must go.
+    """
+    if after.shape.layout is Layout.COMPUTE_NODE:
+        after = dataclasses.replace(after, owned_classes=layout_compute_node.classes(after))
+    if _shown(before) == _shown(after):
         return after
     return dataclasses.replace(after, generation=before.generation + 1)
+
+
+def _shown(host: inventory.Host) -> HostView:
+    return dataclasses.replace(view(host), generation=0)
 
 
 def trait_token(text: str) -> str:

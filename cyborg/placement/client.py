@@ -10,7 +10,9 @@ A keystoneauth adapter with the ``[placement]`` options is used directly: the Pl
 the same adapter behind a version discovery, which would cost a request and need Placement up when the agent starts.
 """
 
+import datetime
 from collections.abc import Mapping
+from email import utils as dates
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -19,6 +21,7 @@ from keystoneauth1 import exceptions as auth_errors
 from oslo_config import cfg
 from oslo_log import log
 
+from cyborg.conf import credentials
 from cyborg.conf import placement as options
 from cyborg.domain import errors
 
@@ -57,7 +60,7 @@ class PlacementClient:
     def from_conf(cls, conf: cfg.ConfigOpts) -> Self:
         """A client as ``[placement]`` says; sends nothing yet. Raises PlacementError without credentials."""
         group = conf[options.GROUP]
-        auth = loading.load_auth_from_conf_options(conf, options.GROUP)
+        auth = credentials.load(conf, options.GROUP)
         if auth is None:
             raise errors.PlacementError(
                 f"[{options.GROUP}] has no auth_type, so Placement cannot be reached. Set it, and the credentials that "
@@ -84,8 +87,20 @@ class PlacementClient:
     def delete(self, path: str) -> None:
         self._send("DELETE", path)
 
+    def unchanged_for(self, path: str) -> float:
+        """Seconds since what is there was last changed, by the clock of Placement where it says what that shows."""
+        headers = self._exchange("GET", path).headers
+        now = _moment(headers.get("Date")) or datetime.datetime.now(datetime.UTC)
+        changed = _moment(headers.get("Last-Modified"))
+        return 0.0 if changed is None else max(0.0, (now - changed).total_seconds())
+
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The answer, {} when it has no body; raises Refused, GenerationConflict, PlacementError or Unavailable."""
+        """The answer, {} when it has no body; raises as `_exchange`."""
+        response = self._exchange(method, path, body)
+        return _json(method, path, response) if response.content else {}
+
+    def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """A good response; raises Refused, GenerationConflict, PlacementError or Unavailable."""
         self.requests += 1
         content = {} if body is None else {"json": body}
         try:
@@ -99,7 +114,7 @@ class PlacementClient:
         LOG.debug("%s %s: %s", method, path, response.status_code)
         if not HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
             raise _error(method, path, response)
-        return _json(method, path, response) if response.content else {}
+        return response
 
 
 def _json(method: str, path: str, response: Any) -> dict[str, Any]:
@@ -110,6 +125,14 @@ def _json(method: str, path: str, response: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise _not_placement(method, path, response)
     return answer
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    """Of an HTTP header; None when it is not there, or is none."""
+    try:
+        return None if text is None else dates.parsedate_to_datetime(text)
+    except ValueError:
+        return None
 
 
 def _not_placement(method: str, path: str, response: Any) -> errors.PlacementError:

@@ -49,6 +49,18 @@ class ProviderConfigFile:
         _replace(self.path, _text(uuid, {name: units + self._headroom for name, units in sorted(needed.items())}))
         return True
 
+    def remove(self, uuid: str) -> bool:
+        """Take the file away if it is ours and of this provider alone; True when it is gone by that."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return False
+        named = [provider["identification"].get("uuid") for provider in _providers(_read(self.path))]
+        if not text.startswith(HEADER) or named != [uuid]:
+            return False
+        self.path.unlink(missing_ok=True)
+        return True
+
     def _refuse_second_definition(self, name: str, uuid: str, needed: Mapping[str, int]) -> None:
         for other in sorted(self.path.parent.glob("*.yaml")):
             if other != self.path and any(_names(provider, name, uuid) for provider in _providers(_read(other))):

@@ -9,7 +9,7 @@ somebody else did in between.
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -44,11 +44,21 @@ class Snapshot:
     traits: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One provider of a tree, as the list shows it."""
+
+    uuid: str
+    name: str
+    generation: int
+    parent_uuid: str | None
+
+
 class Providers:
     """Not for two threads at once.
 
-    Remembers the last snapshot of each provider, of which the traits hold as long as the generation does, and
-    the names that are known to exist.
+    Remembers the last snapshot of each provider, which holds as long as the generation does, and the names that are
+    known to exist.
     """
 
     def __init__(self, client: PlacementClient) -> None:
@@ -61,8 +71,27 @@ class Providers:
         found = self._client.get(f"/resource_providers?{parse.urlencode({'name': name})}")["resource_providers"]
         return str(found[0]["uuid"]) if found else None
 
-    def read(self, uuid: str) -> Snapshot:
-        """The provider now; raises NotFound, or GenerationConflict when it changed between the two requests."""
+    def tree(self, uuid: str) -> dict[str, Node]:
+        """All providers of the tree that ``uuid`` is in, by uuid; none when it is not there. One request."""
+        found = self._client.get(f"/resource_providers?{parse.urlencode({'in_tree': uuid})}")["resource_providers"]
+        return {
+            one["uuid"]: Node(
+                uuid=one["uuid"],
+                name=one["name"],
+                generation=one["generation"],
+                parent_uuid=one["parent_provider_uuid"],
+            )
+            for one in found
+        }
+
+    def read(self, uuid: str, generation: int | None = None) -> Snapshot:
+        """The provider now; raises NotFound, or GenerationConflict when it changed between the two requests.
+
+        ``generation`` is the present one where that is known: no request when the last snapshot is of it.
+        """
+        last = self._last.get(uuid)
+        if last is not None and last.generation == generation:
+            return last
         try:
             answer = self._client.get(f"/resource_providers/{uuid}/inventories")
         except Refused as exc:
@@ -71,7 +100,6 @@ class Providers:
             self.forget(uuid)
             raise errors.NotFound(f"Placement has no resource provider {uuid}.") from exc
         generation = answer["resource_provider_generation"]
-        last = self._last.get(uuid)
         snapshot = Snapshot(
             uuid=uuid,
             generation=generation,
@@ -80,9 +108,28 @@ class Providers:
         )
         return self._remember(snapshot)
 
-    def used(self, uuid: str, resource_class: str) -> int:
-        """Units that consumers hold."""
-        return int(self._client.get(f"/resource_providers/{uuid}/usages")["usages"].get(resource_class, 0))
+    def usages(self, uuid: str) -> Mapping[str, int]:
+        """Units that consumers hold, by class; always asked for, because a release leaves the generation as it is."""
+        return dict(self._client.get(f"/resource_providers/{uuid}/usages")["usages"])
+
+    def create(self, uuid: str, name: str, parent_uuid: str) -> Snapshot:
+        """A new provider, with nothing on it; raises Refused when uuid or name is taken anywhere in the cloud."""
+        body = {"uuid": uuid, "name": name, "parent_provider_uuid": parent_uuid}
+        answer = self._client.post("/resource_providers", body)
+        return self._remember(Snapshot(uuid=uuid, generation=answer["generation"], inventories={}, traits=frozenset()))
+
+    def rename(self, node: Node, name: str) -> None:
+        body = {"name": name, "parent_provider_uuid": node.parent_uuid}
+        self._client.put(f"/resource_providers/{node.uuid}", body)
+
+    def delete(self, uuid: str) -> None:
+        """Raises Refused while somebody holds something of it, or while it has children."""
+        self._client.delete(f"/resource_providers/{uuid}")
+        self.forget(uuid)
+
+    def unchanged_for(self, uuid: str) -> float:
+        """Seconds since its inventory, traits or allocations last changed."""
+        return self._client.unchanged_for(f"/resource_providers/{uuid}")
 
     def set_inventory(self, before: Snapshot, resource_class: str, inventory: Inventory) -> Snapshot:
         """Add or replace one class; the other classes are not touched."""
@@ -131,6 +178,11 @@ class Providers:
         if answer["resource_provider_generation"] != generation:
             raise GenerationConflict(f"Resource provider {uuid} changed while it was read.")
         return frozenset(answer["traits"])
+
+    def ensure_classes(self, names: Iterable[str]) -> None:
+        """Make those classes of ours that Placement does not know."""
+        for name in names:
+            self._ensure_class(name)
 
     def _ensure_class(self, name: str) -> None:
         if name.startswith(CUSTOM_PREFIX) and name not in self._names:

@@ -5,7 +5,9 @@
     publisher.publish(view)         # again after any crash, or after somebody else changed something: repaired
 
 Nothing may be scheduled on what is not there yet or any more, so traits that go are taken away first, then the
-inventory changes, and traits that come are shown last. A view that holds already costs one read.
+inventory changes, and traits that come are shown last; where all units are alike, traits are right before anything is
+offered. A view that holds already costs one read, whatever its layout:
+the list of the tree has the generation of every provider, and one with the generation of our last look is as it was.
 """
 
 import dataclasses
@@ -19,10 +21,12 @@ from oslo_log import log
 
 from cyborg.conf import placement as options
 from cyborg.domain import errors, view
+from cyborg.domain.shape import Layout
 from cyborg.placement import target
+from cyborg.placement.children import Children
 from cyborg.placement.client import GenerationConflict, PlacementClient, Refused
 from cyborg.placement.nova_managed import NovaManaged
-from cyborg.placement.providers import Inventory, Providers, Snapshot
+from cyborg.placement.providers import Inventory, Node, Providers, Snapshot
 
 LOG = log.getLogger(__name__)
 ATTEMPTS = 8
@@ -36,6 +40,7 @@ class Publisher:
         self._providers = Providers(client)
         self._owner: str = conf[options.GROUP].inventory_owner
         self._nova = NovaManaged(conf)
+        self._children = Children(self._providers, conf[options.GROUP].provider_grace_time, self._empty)
         self._written: dict[str, Mapping[str, Inventory | None]] = {}
         self._refused_ownership = False
 
@@ -44,14 +49,55 @@ class Publisher:
         return next((uuid for uuid in map(self._providers.find, names) if uuid), None)
 
     def publish(self, wanted: view.HostView) -> None:
-        """Idempotent. Raises NotFound for a provider that is not there, PlacementError, or Unavailable."""
-        for provider in wanted.providers:
-            self._publish_retrying(wanted.host, provider)
+        """Idempotent. Raises NotFound when the compute node's provider is not there, PlacementError, or Unavailable.
 
-    def _publish_retrying(self, name: str, wanted: view.Provider) -> None:
+        One provider that cannot be made equal does not keep the others back.
+        """
+        if not wanted.providers:
+            return
+        root = wanted.providers[0]
+        tree = self._tree(root)
+        trouble: list[errors.CyborgError] = []
+        for provider in wanted.providers:
+            try:
+                generation = self._children.ensure(provider, tree)
+                self._publish_retrying(wanted, provider, generation)
+            except errors.Unavailable:
+                raise
+            except errors.CyborgError as exc:
+                trouble.append(exc)
+        self._children.retire(wanted.providers, tree)
+        if trouble:
+            raise trouble[0]
+
+    def is_idle(self, shown: view.HostView) -> bool:
+        """Whether nobody holds anything of ours on the host, as far as Placement knows."""
+        if not shown.providers:
+            return True
+        root = shown.providers[0]
+        tree = self._tree(root)
+        ours = {node.uuid: None for node in self._children.ours(shown.providers, tree)}
+        return not any(
+            units
+            for uuid, classes in {root.uuid: root.inventories, **ours}.items()
+            for name, units in self._providers.usages(uuid).items()
+            if classes is None or name in classes
+        )
+
+    def _tree(self, root: view.Provider) -> Mapping[str, Node]:
+        tree = self._providers.tree(root.uuid)
+        if root.uuid not in tree:
+            self._providers.forget(root.uuid)
+            raise errors.NotFound(f"Placement has no resource provider {root.uuid}.")
+        return tree
+
+    def _empty(self, snapshot: Snapshot) -> Snapshot:
+        return self._apply(snapshot, target.emptied(snapshot))
+
+    def _publish_retrying(self, whole: view.HostView, wanted: view.Provider, generation: int) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self._make_equal(name, wanted)
+                self._make_equal(whole, wanted, generation if attempt == 1 else None)
             except errors.CyborgError as exc:
                 self._providers.forget(wanted.uuid)
                 if attempt == ATTEMPTS or not _may_pass(exc, attempt):
@@ -60,13 +106,16 @@ class Publisher:
             else:
                 return
 
-    def _make_equal(self, name: str, wanted: view.Provider) -> None:
-        before = self._providers.read(wanted.uuid)
-        after = self._apply(before, self._target(name, before, wanted))
+    def _make_equal(self, whole: view.HostView, wanted: view.Provider, generation: int | None) -> None:
+        before = self._providers.read(wanted.uuid, generation)
+        after = self._apply(before, self._target(whole, before, wanted))
         if after != before:
-            LOG.info("Provider %s: %s", name, _difference(before, after))
+            LOG.info("Provider %s: %s", wanted.name or whole.host, _difference(before, after))
 
-    def _target(self, name: str, snapshot: Snapshot, wanted: view.Provider) -> target.Target:
+    def _target(self, whole: view.HostView, snapshot: Snapshot, wanted: view.Provider) -> target.Target:
+        if wanted.name is not None:
+            return target.whole(snapshot, wanted)
+        name = whole.host
         managed = target.is_nova_managed(snapshot)
         if managed and self._owner == "cyborg" and not self._refused_ownership:
             self._refused_ownership = True
@@ -76,6 +125,8 @@ class Publisher:
                 name,
             )
         if managed or self._owner == "nova":
+            if whole.shape.layout is Layout.NESTED:
+                return self._nova.target_beside_children(whole, snapshot, self._providers.usages)
             return self._nova.target(name, snapshot, wanted, self._written_before_nova_came(snapshot))
         ours = target.direct(snapshot, wanted)
         self._written[wanted.uuid] = ours.inventories
@@ -96,7 +147,7 @@ class Publisher:
 
     def _apply(self, snapshot: Snapshot, wanted: target.Target) -> Snapshot:
         changes = self._changes(snapshot, wanted.inventories)
-        remaining = snapshot.traits & wanted.traits
+        remaining = wanted.traits if wanted.alike else snapshot.traits & wanted.traits
         if changes and remaining != snapshot.traits:
             snapshot = self._providers.set_traits(snapshot, remaining)
         for resource_class, inventory in changes.items():
@@ -112,7 +163,7 @@ class Publisher:
         changes = {}
         for resource_class, inventory in wanted.items():
             current = snapshot.inventories.get(resource_class)
-            if inventory is None and current and self._providers.used(snapshot.uuid, resource_class):
+            if inventory is None and current and self._providers.usages(snapshot.uuid).get(resource_class):
                 # It cannot be taken away while somebody holds a unit, but closed.
                 inventory = dataclasses.replace(current, reserved=current.total)  # noqa: PLW2901
             if inventory != current:

@@ -14,10 +14,14 @@ NOVA_OWNER_TRAIT = "OWNER_NOVA"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Classes that are not named stay as they are; None takes one away. ``traits`` are all of the provider."""
+    """Classes that are not named stay as they are; None takes one away. ``traits`` are all of the provider.
+
+    ``alike``: the traits are true of every unit, so they come before the units do.
+    """
 
     inventories: Mapping[str, Inventory | None]
     traits: frozenset[str]
+    alike: bool = False
 
 
 def is_nova_managed(snapshot: Snapshot) -> bool:
@@ -31,6 +35,19 @@ def direct(snapshot: Snapshot, wanted: view.Provider) -> Target:
         inventories={name: _written_by_us(amount) for name, amount in wanted.inventories.items()},
         traits=traits_showing(snapshot, wanted, wanted.traits),
     )
+
+
+def whole(snapshot: Snapshot, wanted: view.Provider) -> Target:
+    """The provider is ours alone: the view, and no class beside it."""
+    ours = direct(snapshot, wanted)
+    return Target(
+        inventories={**dict.fromkeys(snapshot.inventories), **ours.inventories}, traits=ours.traits, alike=True
+    )
+
+
+def emptied(snapshot: Snapshot) -> Target:
+    """The provider stays, and offers nothing."""
+    return Target(inventories=dict.fromkeys(snapshot.inventories), traits=snapshot.traits)
 
 
 def steered(snapshot: Snapshot, wanted: view.Provider, *, shown: bool) -> Target:
@@ -53,7 +70,7 @@ def traits_showing(snapshot: Snapshot, wanted: view.Provider, shown: frozenset[s
 def _written_by_us(amount: view.Amount) -> Inventory | None:
     if not amount.total:
         return None
-    return Inventory(total=amount.total, reserved=amount.reserved, max_unit=amount.total)
+    return Inventory(total=amount.total, reserved=amount.reserved, max_unit=amount.max_unit or amount.total)
 
 
 def _reserving(current: Inventory, usable: int) -> Inventory:

@@ -8,20 +8,29 @@ if arqs.bind(tx, bindings) != len(bindings):    # somebody else moved one of the
 """
 
 import datetime
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import oslo_db.exception as oslo
-from sqlalchemy import ColumnElement, Row, Select, case, exists, insert, select, update
+from sqlalchemy import ColumnElement, Row, case, exists, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from cyborg.domain import arq, errors, profile, wire
 from cyborg.store import paging
+from cyborg.store.columns import now
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Accelerator, Arq, Instance
 
 SORTS = {"id": Arq.id, "uuid": Arq.uuid, "state": Arq.state, "created_at": Arq.created_at}
+#: Where it is noted when a request last came to a state. Initial is its creation, and Deleting its end.
+STATE_TIMES = {
+    arq.State.BIND_STARTED: Arq.bind_started_at,
+    arq.State.BOUND: Arq.bound_at,
+    arq.State.BIND_FAILED: Arq.bind_failed_at,
+    arq.State.UNBOUND: Arq.unbound_at,
+    arq.State.UNBIND_FAILED: Arq.unbind_failed_at,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +41,8 @@ class Filter:
     instance_uuid: str | None = None
     project_id: str | None = None
     states: Collection[arq.State] | None = None
+    hostname: str | None = None
+    profile_name: str | None = None
 
 
 ANY = Filter()
@@ -62,21 +73,35 @@ def of_instance(tx: Transaction, instance_uuid: str, *, lock: bool = False) -> d
 
 
 def page(tx: Transaction, wanted: Filter = ANY, part: paging.Page = paging.ALL) -> list[arq.Arq]:
-    statement: Select[*tuple[Any, ...]] = select(
-        Arq,
-        Accelerator.uuid.label("handle_uuid"),
-        Accelerator.type.label("handle_type"),
-        Accelerator.info.label("handle_info"),
-    ).outerjoin(Accelerator, Accelerator.arq_uuid == Arq.uuid)
+    scope = None if wanted.project_id is None else Arq.project_id == wanted.project_id
+    statement = paging.cut(tx, select(Arq).where(*_conditions(wanted)), part, SORTS, scope)
+    cut = statement.subquery("page")
+    rows = (
+        select(
+            cut,
+            Accelerator.uuid.label("handle_uuid"),
+            Accelerator.type.label("handle_type"),
+            Accelerator.info.label("handle_info"),
+        )
+        .outerjoin(Accelerator, Accelerator.arq_uuid == cut.c.uuid)
+        .order_by(*paging.order(part, SORTS, cut.c))
+    )
+    return [_arq(row) for row in tx.execute(rows)]
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    equal = {
+        Arq.instance_uuid: wanted.instance_uuid,
+        Arq.project_id: wanted.project_id,
+        Arq.hostname: wanted.hostname,
+        Arq.profile_name: wanted.profile_name,
+    }
+    found = [column == value for column, value in equal.items() if value is not None]
     if wanted.uuids is not None:
-        statement = statement.where(Arq.uuid.in_(wanted.uuids))
-    if wanted.instance_uuid is not None:
-        statement = statement.where(Arq.instance_uuid == wanted.instance_uuid)
-    if wanted.project_id is not None:
-        statement = statement.where(Arq.project_id == wanted.project_id)
+        found.append(Arq.uuid.in_(wanted.uuids))
     if wanted.states is not None:
-        statement = statement.where(Arq.state.in_(wanted.states))
-    return [_arq(row) for row in tx.execute(paging.cut(statement, part, SORTS))]
+        found.append(Arq.state.in_(wanted.states))
+    return found
 
 
 def bind(
@@ -84,28 +109,38 @@ def bind(
     bindings: Sequence[arq.Binding],
     *,
     state: arq.State = arq.State.BOUND,
-    project_id: str | None = None,
 ) -> int:
-    """How many were in a state that may be bound and now are ``state``; ``project_id`` None keeps the owner."""
+    """How many were in a state that may be bound and now are ``state``; a binding without a project keeps the owner."""
     if not bindings:
         return 0
     values: dict[str, Any] = {
-        "state": state,
+        **_entering(state),
         "fault": None,
         "hostname": case({item.arq_uuid: item.hostname for item in bindings}, value=Arq.uuid),
         "device_rp_uuid": case({item.arq_uuid: item.device_rp_uuid for item in bindings}, value=Arq.uuid),
         "instance_uuid": case({item.arq_uuid: item.instance_uuid for item in bindings}, value=Arq.uuid),
     }
-    if project_id is not None:
-        values["project_id"] = project_id
+    given = {item.arq_uuid: item.project_id for item in bindings if item.project_id is not None}
+    if given:
+        values["project_id"] = case(given, value=Arq.uuid, else_=Arq.project_id)
     uuids = [item.arq_uuid for item in bindings]
     statement = update(Arq).where(Arq.uuid.in_(uuids), Arq.state.in_(arq.BINDABLE)).values(values)
     return tx.execute(statement).rowcount
 
 
+def set_providers(tx: Transaction, providers: Mapping[str, str]) -> int:
+    """How many bound requests, by uuid, now have the provider given for them."""
+    if not providers:
+        return 0
+    statement = update(Arq).where(Arq.uuid.in_(providers), Arq.state == arq.State.BOUND)
+    return tx.execute(statement.values(device_rp_uuid=case(dict(providers), value=Arq.uuid))).rowcount
+
+
 def move(tx: Transaction, uuids: Collection[str], state: arq.State, *, fault: str | None = None) -> int:
     """How many were in a state that ``state`` may follow, and followed; the binding stays as it is."""
-    statement = update(Arq).where(Arq.uuid.in_(uuids), Arq.state.in_(_before(state))).values(state=state, fault=fault)
+    statement = (
+        update(Arq).where(Arq.uuid.in_(uuids), Arq.state.in_(_before(state))).values(**_entering(state), fault=fault)
+    )
     return tx.execute(statement).rowcount
 
 
@@ -114,7 +149,7 @@ def unbind(tx: Transaction, uuids: Collection[str]) -> int:
     statement = (
         update(Arq)
         .where(Arq.uuid.in_(uuids), Arq.state.in_(_before(arq.State.UNBOUND)), ~_holding())
-        .values(state=arq.State.UNBOUND, hostname=None, device_rp_uuid=None, instance_uuid=None, fault=None)
+        .values(**_entering(arq.State.UNBOUND), hostname=None, device_rp_uuid=None, instance_uuid=None, fault=None)
     )
     return tx.execute(statement).rowcount
 
@@ -160,6 +195,11 @@ def _lock(tx: Transaction, which: ColumnElement[bool]) -> None:
     tx.execute(select(Arq.id).where(which).order_by(Arq.id).with_for_update())
 
 
+def _entering(state: arq.State) -> dict[str, Any]:
+    noted = STATE_TIMES.get(state)
+    return {"state": state} if noted is None else {"state": state, noted.key: now()}
+
+
 def _before(state: arq.State) -> list[arq.State]:
     return [earlier for earlier in arq.State if arq.may_follow(earlier, state)]
 
@@ -196,6 +236,11 @@ def _arq(row: Row[*tuple[Any, ...]]) -> arq.Arq:
         instance_uuid=row.instance_uuid,
         fault=row.fault,
         attach_handle=_handle(row),
+        entered={
+            state: found.isoformat()
+            for state, column in STATE_TIMES.items()
+            if (found := getattr(row, column.key)) is not None
+        },
         created_at=_text(row.created_at),
         updated_at=_text(row.updated_at),
     )

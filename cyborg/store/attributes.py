@@ -33,7 +33,7 @@ def page(tx: Transaction, wanted: Filter = ANY, part: paging.Page = paging.ALL) 
         statement = statement.where(Attribute.deployable_id == wanted.deployable_id)
     if wanted.key is not None:
         statement = statement.where(Attribute.key == wanted.key)
-    return [_record(row) for row in tx.execute(paging.cut(statement, part, SORTS))]
+    return [_record(row) for row in tx.execute(paging.cut(tx, statement, part, SORTS))]
 
 
 def get(tx: Transaction, uuid: str) -> AttributeRecord:

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, select
 
-from cyborg.domain import errors
-from cyborg.store import paging
+from cyborg.domain import errors, view
+from cyborg.store import devices, paging
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Accelerator, Attribute, Deployable, Device, Host
 from cyborg.store.records import DeployableRecord
@@ -28,49 +28,56 @@ SORTS = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     name: str | None = None
+    device_uuid: str | None = None
+    hostname: str | None = None
 
 
 ANY = Filter()
 
 
 def page(tx: Transaction, wanted: Filter = ANY, part: paging.Page = paging.ALL) -> list[DeployableRecord]:
-    statement = _deployables()
+    statement = select(Deployable)
     if wanted.name is not None:
         statement = statement.where(Deployable.name == wanted.name)
-    return _read(tx, paging.cut(statement, part, SORTS), part)
+    if wanted.device_uuid is not None:
+        device_id = select(Device.id).where(Device.uuid == wanted.device_uuid).scalar_subquery()
+        statement = statement.where(Deployable.device_id == device_id)
+    if wanted.hostname is not None:
+        of_host = select(Device.id).where(Device.host_id == devices.host_id(wanted.hostname))
+        statement = statement.where(Deployable.device_id.in_(of_host))
+    return _read(tx, paging.cut(tx, statement, part, SORTS), part)
 
 
 def get(tx: Transaction, uuid: str) -> DeployableRecord:
-    found = _read(tx, _deployables().where(Deployable.uuid == uuid), paging.ALL)
+    found = _read(tx, select(Deployable).where(Deployable.uuid == uuid), paging.ALL)
     if not found:
         raise errors.NotFound(f"There is no deployable {uuid}.")
     return found[0]
 
 
-def _deployables() -> Select[*tuple[Any, ...]]:
-    count = select(func.count()).where(Accelerator.deployable_id == Deployable.id).scalar_subquery()
-    return (
-        select(
-            Deployable,
-            Device.uuid.label("device_uuid"),
-            Device.driver.label("driver"),
-            Host.name.label("hostname"),
-            Host.provider_uuid.label("rp_uuid"),
-            count.label("num_accelerators"),
-        )
-        .join(Device, Device.id == Deployable.device_id)
-        .join(Host, Host.id == Device.host_id)
-    )
-
-
 def _read(tx: Transaction, statement: Select[*tuple[Any, ...]], part: paging.Page) -> list[DeployableRecord]:
     cut = statement.subquery("page")
-    rows = tx.execute(
-        select(cut, Attribute.key.label("attribute_key"), Attribute.value.label("attribute_value"))
+    count = select(func.count()).where(Accelerator.deployable_id == cut.c.id).scalar_subquery()
+    rows = (
+        select(
+            cut,
+            Device.uuid.label("device_uuid"),
+            Device.driver.label("driver"),
+            Device.health.label("health"),
+            Device.health_reasons.label("health_reasons"),
+            Host.name.label("hostname"),
+            Host.provider_uuid.label("provider_uuid"),
+            Host.layout.label("layout"),
+            count.label("num_accelerators"),
+            Attribute.key.label("attribute_key"),
+            Attribute.value.label("attribute_value"),
+        )
+        .join(Device, Device.id == cut.c.device_id)
+        .join(Host, Host.id == Device.host_id)
         .outerjoin(Attribute, Attribute.deployable_id == cut.c.id)
-        .order_by(*paging.order(part, cut.c[part.sort], cut.c.id), Attribute.id)
+        .order_by(*paging.order(part, SORTS, cut.c), Attribute.id)
     )
-    return list(_records(rows))
+    return list(_records(tx.execute(rows)))
 
 
 def _records(rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[DeployableRecord]:
@@ -89,8 +96,10 @@ def _records(rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[DeployableRecord
             device_id=row.device_id,
             device_uuid=row.device_uuid,
             hostname=row.hostname,
-            rp_uuid=row.rp_uuid,
+            rp_uuid=view.carrier(row.provider_uuid, row.layout, row.name),
             driver=row.driver,
+            health=row.health,
+            health_reasons=tuple(row.health_reasons),
             attributes=tuple(
                 (part.attribute_key, part.attribute_value) for part in parts if part.attribute_key is not None
             ),

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, ScalarSelect, Select, select
 
 from cyborg.domain import errors
 from cyborg.store import paging
@@ -28,31 +28,53 @@ class Filter:
     type: str | None = None
     vendor: str | None = None
     hostname: str | None = None
+    model: str | None = None
+    status: str | None = None
 
 
 ANY = Filter()
 
 
 def page(tx: Transaction, wanted: Filter = ANY, part: paging.Page = paging.ALL) -> list[DeviceRecord]:
-    statement = _devices()
-    if wanted.type is not None:
-        statement = statement.where(Device.type == wanted.type)
-    if wanted.vendor is not None:
-        statement = statement.where(Device.vendor == wanted.vendor)
+    members = {"type": Device.type, "vendor": Device.vendor, "model": Device.model, "status": Device.status}
+    statement = select(Device).where(
+        *(column == getattr(wanted, name) for name, column in members.items() if getattr(wanted, name) is not None)
+    )
     if wanted.hostname is not None:
-        statement = statement.where(Host.name == wanted.hostname)
-    return [_record(row) for row in tx.execute(paging.cut(statement, part, SORTS))]
+        statement = statement.where(Device.host_id == host_id(wanted.hostname))
+    return _read(tx, paging.cut(tx, statement, part, SORTS), part)
 
 
 def get(tx: Transaction, uuid: str) -> DeviceRecord:
-    row = tx.execute(_devices().where(Device.uuid == uuid)).one_or_none()
-    if row is None:
+    found = _read(tx, select(Device).where(Device.uuid == uuid), paging.ALL)
+    if not found:
         raise errors.NotFound(f"There is no device {uuid}.")
-    return _record(row)
+    return found[0]
 
 
-def _devices() -> Select[*tuple[Any, ...]]:
-    return select(Device, Host.name.label("hostname")).join(Host, Host.id == Device.host_id)
+def check_generation(tx: Transaction, uuid: str, generation: int) -> None:
+    """Return when the device is at ``generation``, else Conflict; stays true while the lock of its host is held."""
+    found = tx.execute(select(Device.generation).where(Device.uuid == uuid)).scalar_one_or_none()
+    if found != generation:
+        raise errors.Conflict(
+            f"Device {uuid} is at generation {found}, not {generation}: it has changed since it was read. "
+            "Read it again."
+        )
+
+
+def host_id(hostname: str) -> ScalarSelect[int]:
+    """The id of the host with that name, in a statement; null when there is none."""
+    return select(Host.id).where(Host.name == hostname).scalar_subquery()
+
+
+def _read(tx: Transaction, statement: Select[*tuple[Any, ...]], part: paging.Page) -> list[DeviceRecord]:
+    cut = statement.subquery("page")
+    rows = (
+        select(cut, Host.name.label("hostname"))
+        .join(Host, Host.id == cut.c.host_id)
+        .order_by(*paging.order(part, SORTS, cut.c))
+    )
+    return [_record(row) for row in tx.execute(rows)]
 
 
 def _record(row: Row[*tuple[Any, ...]]) -> DeviceRecord:
@@ -72,6 +94,7 @@ def _record(row: Row[*tuple[Any, ...]]) -> DeviceRecord:
         facts=row.facts,
         status=row.status,
         absences=row.absences,
+        generation=row.generation,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

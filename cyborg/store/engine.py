@@ -69,12 +69,18 @@ class Store:
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts, **overrides: Any) -> "Store":
-        """Waits for the database as [database] max_retries and retry_interval say; raises Unavailable after."""
+        """Waits for the database as [database] max_retries and retry_interval say; raises Unavailable after.
+
+        InvalidRequest for a URL that can never do.
+        """
         options = {name: conf.database[name] for name in ENGINE_OPTIONS} | overrides
         if not conf.database.connection:
             raise errors.Unavailable("No database is configured; set [database] connection to a database URL.")
-        with _translated():
-            return cls(conf.database.connection, **options)
+        try:
+            with _translated():
+                return cls(conf.database.connection, **options)
+        except (exc.ArgumentError, ImportError) as error:
+            raise errors.InvalidRequest(f"[database] connection names no usable database: {error}.") from error
 
     @property
     def statements(self) -> int:

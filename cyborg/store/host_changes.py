@@ -109,7 +109,7 @@ def _delete(tx: Transaction, old: Flat, new: Flat) -> None:
 def _write_devices(tx: Transaction, host_id: int, old: Flat, new: Flat) -> Ids:
     changed = _changed(old.devices, new.devices, host_rows.device_columns)
     _park_identities(tx, old, new, [row["row_id"] for row in changed])
-    _update(tx, Device, changed)
+    _update(tx, Device, changed, generation=Device.generation + 1)
     rows = [
         {"host_id": host_id, **host_rows.device_columns(new.devices[uuid])}
         for uuid in new.devices
@@ -208,19 +208,11 @@ def _write_units(tx: Transaction, host_id: int, old: Flat, new: Flat, parts: Ids
 
 
 def _write_host(tx: Transaction, before: inventory.Host, after: inventory.Host) -> None:
-    values = _host_columns(after)
-    if values != _host_columns(before):
+    values = host_rows.host_columns(after)
+    if values != host_rows.host_columns(before):
         unmoved = (Host.id == before.id, Host.generation == before.generation)
         if not tx.execute(update(Host).where(*unmoved).values(values)).rowcount:
             raise errors.Conflict(f"Host {before.name} has changed since it was loaded; load it again.")
-
-
-def _host_columns(host: inventory.Host) -> Columns:
-    return {
-        "provider_uuid": host.provider_uuid,
-        "owned_traits": sorted(host.owned_traits),
-        "generation": host.generation,
-    }
 
 
 def _gone(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[int]:
@@ -235,9 +227,9 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any], columns: Callable[[
     ]
 
 
-def _update(tx: Transaction, table: type[Base], rows: list[Columns]) -> None:
+def _update(tx: Transaction, table: type[Base], rows: list[Columns], **values: Any) -> None:
     if rows:
-        tx.execute(update(table).where(table.__table__.c.id == bindparam("row_id")), rows)
+        tx.execute(update(table).where(table.__table__.c.id == bindparam("row_id")).values(**values), rows)
 
 
 def _insert(tx: Transaction, table: type[Base], rows: list[Columns], found: Select[str, int]) -> Ids:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Row, select
 
 from cyborg.domain import inventory
+from cyborg.domain.shape import Shape
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Accelerator, Attribute, Deployable, Device, Origin
 
@@ -50,8 +51,30 @@ def read(tx: Transaction, host: AnyRow) -> inventory.Host:
         provider_uuid=host.provider_uuid,
         generation=host.generation,
         owned_traits=frozenset(host.owned_traits),
+        owned_classes=frozenset(host.owned_classes or ()),
+        shape=shape(host),
+        moving_to=None if host.moving_layout is None else Shape(layout=host.moving_layout, naming=host.moving_naming),
+        status=host.status,
         devices=tuple(_device(card, attributes) for card in cards),
     )
+
+
+def shape(host: AnyRow) -> Shape:
+    return Shape(layout=host.layout, naming=host.naming)
+
+
+def host_columns(host: inventory.Host) -> dict[str, Any]:
+    return {
+        "provider_uuid": host.provider_uuid,
+        "owned_traits": sorted(host.owned_traits),
+        "owned_classes": sorted(host.owned_classes),
+        "generation": host.generation,
+        "layout": host.shape.layout,
+        "naming": host.shape.naming,
+        "moving_layout": host.moving_to and host.moving_to.layout,
+        "moving_naming": host.moving_to and host.moving_to.naming,
+        "status": host.status,
+    }
 
 
 def identity(device: inventory.Device) -> str:

@@ -17,6 +17,7 @@ import oslo_db.exception as oslo
 from sqlalchemy import Row, insert, select, update
 
 from cyborg.domain import errors, inventory
+from cyborg.domain.shape import DEFAULT_SHAPE, Shape
 from cyborg.store import host_changes, host_rows
 from cyborg.store.columns import now
 from cyborg.store.engine import Transaction
@@ -27,12 +28,13 @@ from cyborg.store.models import Accelerator, Deployable, Device, Host, Report
 class Sync:
     """Which drivers must send a full report, and the generation of the view the host should show.
 
-    ``digests`` are those in the books, by driver.
+    ``digests`` are those in the books, by driver; ``shape`` is how the host is shown.
     """
 
     stale: tuple[str, ...]
     generation: int
     digests: Mapping[str, str]
+    shape: Shape = DEFAULT_SHAPE
 
 
 def load(tx: Transaction, name: str) -> inventory.Host | None:
@@ -80,15 +82,21 @@ def of_device(tx: Transaction, device_uuid: str) -> str | None:
     return tx.execute(statement).scalar_one_or_none()
 
 
-def sync(tx: Transaction, name: str, provider_uuid: str | None, digests: Mapping[str, str]) -> Sync:
+def sync(
+    tx: Transaction,
+    name: str,
+    provider_uuid: str | None,
+    digests: Mapping[str, str],
+    shape: Shape = DEFAULT_SHAPE,
+) -> Sync:
     """Note that the host was seen; two statements when nothing changed.
 
     ``provider_uuid`` None means that the agent does not know it now: what is stored stays. A driver with the digest ""
-    could not look, so nothing is asked of it.
+    could not look, so nothing is asked of it. ``shape`` is that of a host that is new.
     """
     rows = _with_digests(tx, name)
     if not rows:
-        _create(tx, name, provider_uuid=provider_uuid)
+        _create(tx, name, provider_uuid=provider_uuid, shape=shape)
         rows = _with_digests(tx, name)
     host = rows[0]
     values: dict[str, Any] = {"seen_at": now()}
@@ -98,7 +106,7 @@ def sync(tx: Transaction, name: str, provider_uuid: str | None, digests: Mapping
     tx.execute(update(Host).where(Host.id == host.id).values(values))
     stored = {row.driver: row.digest for row in rows if row.driver is not None}
     stale = tuple(driver for driver, digest in digests.items() if digest and stored.get(driver) != digest)
-    return Sync(stale=stale, generation=host.generation + found, digests=stored)
+    return Sync(stale=stale, generation=host.generation + found, digests=stored, shape=host_rows.shape(host))
 
 
 def set_digest(tx: Transaction, host: inventory.Host, driver: str, digest: str) -> None:
@@ -111,17 +119,25 @@ def set_digest(tx: Transaction, host: inventory.Host, driver: str, digest: str) 
 
 def _with_digests(tx: Transaction, name: str) -> list[Row[*tuple[Any, ...]]]:
     statement = (
-        select(Host.id, Host.generation, Host.provider_uuid, Report.driver, Report.digest)
+        select(Host.id, Host.generation, Host.provider_uuid, Host.layout, Host.naming, Report.driver, Report.digest)
         .outerjoin(Report, Report.host_id == Host.id)
         .where(Host.name == name)
     )
     return list(tx.execute(statement))
 
 
-def _create(tx: Transaction, name: str, provider_uuid: str | None) -> None:
+def _create(tx: Transaction, name: str, provider_uuid: str | None, shape: Shape = DEFAULT_SHAPE) -> None:
     """Two reports may create the host at once: the savepoint lets the second one go on with the first one's."""
     try:
         with tx.begin_nested():
-            tx.execute(insert(Host).values(uuid=str(uuid_module.uuid4()), name=name, provider_uuid=provider_uuid))
+            tx.execute(
+                insert(Host).values(
+                    uuid=str(uuid_module.uuid4()),
+                    name=name,
+                    provider_uuid=provider_uuid,
+                    layout=shape.layout,
+                    naming=shape.naming,
+                )
+            )
     except oslo.DBDuplicateEntry:
         return

@@ -5,7 +5,7 @@
       └──< devices ──< deployables ──< accelerators ──> arqs
                           │   └──< attributes           resource class, traits, and what the API added
                           └── parent, root              regions stand under their card
-    device_profiles    instances    operations
+    device_profiles ──< profile_shares    instances    operations
 
 Text compares byte by byte on every engine (MySQL by the ``utf8mb4_bin`` collation), so "Gpu" and "gpu" are two
 names everywhere. Migrations are the truth of deployed schemas; a test holds the two equal.
@@ -15,10 +15,11 @@ import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, MetaData, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, MetaData, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from cyborg.domain import arq, inventory, report
+from cyborg.domain import arq, inventory, profile, report
+from cyborg.domain.shape import Layout, Naming
 from cyborg.store.columns import BigId, Choice, JoinedName, Name, PrefixedName, UtcDateTime, Uuid, now
 
 NAMES = {
@@ -41,6 +42,11 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMES)
 
 
+def _sorted(*columns: str) -> tuple[Index, ...]:
+    """An index for each: lists sorted, or filtered, by it are read from where their page begins."""
+    return tuple(Index(None, column, "id") for column in columns)
+
+
 class Stamped:
     """Rows that know when they were made and last changed."""
 
@@ -49,8 +55,10 @@ class Stamped:
 
 
 class Host(Stamped, Base):
+    """``moving_layout`` and ``moving_naming`` are set while a reshape is under way, by a command that may have died."""
+
     __tablename__ = "hosts"
-    __table_args__ = (TABLE_OPTIONS,)
+    __table_args__ = (*_sorted("status", "created_at"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     uuid: Mapped[str] = mapped_column(Uuid, unique=True)
@@ -59,6 +67,18 @@ class Host(Stamped, Base):
     generation: Mapped[int] = mapped_column(BigId, default=0)
     owned_traits: Mapped[list[str]] = mapped_column(JSON, default=list)
     seen_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    layout: Mapped[Layout] = mapped_column(
+        Choice(Layout, 32), default=Layout.COMPUTE_NODE, server_default=Layout.COMPUTE_NODE, sort_order=110
+    )
+    naming: Mapped[Naming] = mapped_column(
+        Choice(Naming, 32), default=Naming.GENERIC, server_default=Naming.GENERIC, sort_order=111
+    )
+    moving_layout: Mapped[Layout | None] = mapped_column(Choice(Layout, 32), sort_order=112)
+    moving_naming: Mapped[Naming | None] = mapped_column(Choice(Naming, 32), sort_order=113)
+    owned_classes: Mapped[list[str] | None] = mapped_column(JSON, default=list, sort_order=114)
+    status: Mapped[inventory.HostStatus] = mapped_column(
+        Choice(inventory.HostStatus, 32), default=inventory.HostStatus.ENABLED, server_default="enabled", sort_order=200
+    )
 
 
 class Report(Base):
@@ -76,7 +96,11 @@ class Report(Base):
 
 class Device(Stamped, Base):
     __tablename__ = "devices"
-    __table_args__ = (UniqueConstraint("host_id", "identity"), TABLE_OPTIONS)
+    __table_args__ = (
+        UniqueConstraint("host_id", "identity"),
+        *_sorted("type", "vendor", "model", "status", "created_at"),
+        TABLE_OPTIONS,
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     uuid: Mapped[str] = mapped_column(Uuid, unique=True)
@@ -94,13 +118,14 @@ class Device(Stamped, Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
     status: Mapped[inventory.DeviceStatus] = mapped_column(Choice(inventory.DeviceStatus, 32))
     absences: Mapped[int]
+    generation: Mapped[int] = mapped_column(BigId, default=0, server_default=text("0"), sort_order=200)
 
 
 class Deployable(Stamped, Base):
     """``parent_id`` and ``root_id`` are null for the part at the top of its device."""
 
     __tablename__ = "deployables"
-    __table_args__ = (UniqueConstraint("device_id", "key"), TABLE_OPTIONS)
+    __table_args__ = (UniqueConstraint("device_id", "key"), *_sorted("created_at"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     uuid: Mapped[str] = mapped_column(Uuid, unique=True)
@@ -116,7 +141,7 @@ class Accelerator(Stamped, Base):
     """``arq_uuid`` is the holder: unique, so no request holds two, and one column, so no unit has two holders."""
 
     __tablename__ = "accelerators"
-    __table_args__ = (UniqueConstraint("deployable_id", "key"), TABLE_OPTIONS)
+    __table_args__ = (UniqueConstraint("deployable_id", "key"), *_sorted("created_at"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     uuid: Mapped[str] = mapped_column(Uuid, unique=True)
@@ -132,7 +157,7 @@ class Attribute(Stamped, Base):
     """The only place of a deployable's resource class (key ``rc``) and traits (key ``trait:<name>``)."""
 
     __tablename__ = "attributes"
-    __table_args__ = (UniqueConstraint("deployable_id", "origin", "key"), TABLE_OPTIONS)
+    __table_args__ = (UniqueConstraint("deployable_id", "origin", "key"), *_sorted("key", "created_at"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     uuid: Mapped[str] = mapped_column(Uuid, unique=True)
@@ -144,22 +169,36 @@ class Attribute(Stamped, Base):
 
 class DeviceProfile(Stamped, Base):
     __tablename__ = "device_profiles"
-    __table_args__ = (TABLE_OPTIONS,)
+    __table_args__ = (*_sorted("created_at"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     uuid: Mapped[str] = mapped_column(Uuid, unique=True)
     name: Mapped[str] = mapped_column(Name, unique=True)
     description: Mapped[str | None] = mapped_column(Text)
     groups: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    generation: Mapped[int] = mapped_column(BigId, default=0, server_default=text("0"), sort_order=200)
+    visibility: Mapped[profile.Visibility] = mapped_column(
+        Choice(profile.Visibility, 32), default=profile.Visibility.PUBLIC, server_default="public", sort_order=201
+    )
+
+
+class ProfileShare(Base):
+    """A project that sees a private profile."""
+
+    __tablename__ = "profile_shares"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    profile_id: Mapped[int] = mapped_column(ForeignKey("device_profiles.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[str] = mapped_column(Name, primary_key=True)
 
 
 class Arq(Stamped, Base):
     __tablename__ = "arqs"
-    __table_args__ = (TABLE_OPTIONS,)
+    __table_args__ = (*_sorted("project_id", "state", "hostname", "profile_name", "created_at"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     uuid: Mapped[str] = mapped_column(Uuid, unique=True)
-    project_id: Mapped[str | None] = mapped_column(Name, index=True)
+    project_id: Mapped[str | None] = mapped_column(Name)
     state: Mapped[arq.State] = mapped_column(Choice(arq.State, 32))
     profile_name: Mapped[str] = mapped_column(Name)
     group_id: Mapped[int]
@@ -168,6 +207,11 @@ class Arq(Stamped, Base):
     device_rp_uuid: Mapped[str | None] = mapped_column(Uuid)
     instance_uuid: Mapped[str | None] = mapped_column(Uuid, index=True)
     fault: Mapped[str | None] = mapped_column(Text)
+    bind_started_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime, sort_order=200)
+    bound_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime, sort_order=201)
+    bind_failed_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime, sort_order=202)
+    unbound_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime, sort_order=203)
+    unbind_failed_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime, sort_order=204)
 
 
 class Instance(Base):

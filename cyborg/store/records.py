@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cyborg.domain import inventory, report
+from cyborg.domain import inventory, profile, report
+from cyborg.domain.shape import Layout, Naming
 from cyborg.store.models import Origin
 
 
@@ -27,13 +28,17 @@ class DeviceRecord:
     facts: Mapping[str, Any]
     status: inventory.DeviceStatus
     absences: int
+    generation: int
     created_at: datetime.datetime
     updated_at: datetime.datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployableRecord:
-    """``attributes`` are (key, value) in the order in which they were written, those of the API included."""
+    """``attributes`` are (key, value) in the order in which they were written, those of the API included.
+
+    ``rp_uuid`` is the resource provider that carries it in the layout of its host.
+    """
 
     id: int
     uuid: str
@@ -48,6 +53,8 @@ class DeployableRecord:
     hostname: str
     rp_uuid: str | None
     driver: str
+    health: report.Health
+    health_reasons: tuple[str, ...]
     attributes: tuple[tuple[str, str], ...]
     created_at: datetime.datetime
     updated_at: datetime.datetime | None
@@ -67,12 +74,61 @@ class AttributeRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileRecord:
-    """``groups`` is the text as given and in order; `cyborg.domain.profile.load_groups` gives it meaning."""
+    """``groups`` is the text as given and in order; `cyborg.domain.profile.load_groups` gives it meaning.
+
+    ``generation`` grows with every change.
+    """
 
     id: int
     uuid: str
     name: str
     description: str | None
     groups: tuple[Mapping[str, str], ...]
+    visibility: profile.Visibility
+    generation: int
+    created_at: datetime.datetime
+    updated_at: datetime.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceleratorRecord:
+    """``arq_uuid`` is the request that holds it, None when nobody does; instance and project are that request's."""
+
+    id: int
+    uuid: str
+    key: str
+    type: report.HandleType
+    info: Mapping[str, str | None]
+    state: inventory.AcceleratorState
+    deployable_uuid: str
+    device_uuid: str
+    hostname: str
+    arq_uuid: str | None
+    instance_uuid: str | None
+    project_id: str | None
+    created_at: datetime.datetime
+    updated_at: datetime.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverReport:
+    driver: str
+    reported_at: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRecord:
+    """``seen_at`` is when its agent was last heard of; ``accelerators`` counts by state, where there are any."""
+
+    id: int
+    uuid: str
+    name: str
+    status: inventory.HostStatus
+    provider_uuid: str | None
+    layout: Layout
+    naming: Naming
+    seen_at: datetime.datetime | None
+    reports: tuple[DriverReport, ...]
+    accelerators: Mapping[str, int]
     created_at: datetime.datetime
     updated_at: datetime.datetime | None

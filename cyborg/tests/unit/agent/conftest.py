@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from oslo_config import cfg
 
+from cyborg.agent.publication import NO_VIEW
 from cyborg.agent.reporter import Reporter
 from cyborg.conf import new_config
 from cyborg.domain import errors, inventory, reconcile, report, view
+from cyborg.domain.shape import Shape
 from cyborg.drivers.host import Host
 from cyborg.drivers.loader import LoadedDriver
 from cyborg.placement.client import PlacementClient
@@ -65,10 +67,23 @@ class MemoryConductor(ConductorClient):
         self.away: errors.CyborgError | None = None
         self.refused: dict[str, errors.CyborgError] = {}
 
-    def sync(self, host: str, provider_uuid: str | None, digests: Mapping[str, str], generation: int) -> SyncAnswer:
+    def sync(
+        self,
+        host: str,
+        provider_uuid: str | None,
+        digests: Mapping[str, str],
+        generation: int,
+        *,
+        wish: Shape | None = None,
+        idle: bool = False,
+    ) -> SyncAnswer:
         self._note("sync")
         if provider_uuid not in {None, self.books.provider_uuid}:
             self._change(provider_uuid=provider_uuid)
+        if wish not in {None, self.books.shape}:
+            generation = NO_VIEW
+            if idle or not self.books.devices:
+                self._change(shape=wish)
         stale = tuple(driver for driver, digest in digests.items() if self.digests.get(driver) != digest)
         newer = generation != self.books.generation
         return SyncAnswer(stale=stale, view=view.view(self.books) if newer else None)

@@ -37,7 +37,7 @@ def test_an_unchanged_host_costs_one_call_and_one_read(rig: Rig) -> None:
     rig.placement.log.clear()
     rig.reporter.run_once()
     assert rig.conductor.calls == ["sync"]
-    assert rig.placement.log == [Request("GET", f"/resource_providers/{provider}/inventories")]
+    assert rig.placement.log == [Request("GET", f"/resource_providers?in_tree={provider}")]
 
 
 def test_only_the_driver_that_sees_something_else_reports(rig: Rig) -> None:

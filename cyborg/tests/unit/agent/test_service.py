@@ -13,6 +13,7 @@ from oslo_config import cfg
 from cyborg import context
 from cyborg.agent.service import Agent
 from cyborg.domain import report, view, wire
+from cyborg.domain.shape import Shape
 from cyborg.drivers.host import Host
 from cyborg.rpc import messaging
 from cyborg.rpc.agent import AgentClient
@@ -30,7 +31,8 @@ class ConductorEndpoint:
 
     @messaging.exposed
     def sync(self, ctxt: context.RequestContext, **arguments: Any) -> Any:
-        return wire.to_wire(self._books.sync(**arguments))
+        wish = wire.from_wire(Shape, arguments.pop("wish"))
+        return wire.to_wire(self._books.sync(**arguments, wish=wish))
 
     @messaging.exposed
     def report(self, ctxt: context.RequestContext, seen: Any) -> Any:

@@ -2,9 +2,12 @@
 """Reports and views, through RPC, on a real database."""
 
 from cyborg.domain import report
+from cyborg.domain.shape import Layout, Shape
 from cyborg.store import hosts
-from cyborg.tests.unit.conductor.conftest import PROVIDER, Cloud
+from cyborg.tests.unit.conductor.conftest import NOVA, PROVIDER, Cloud
 from cyborg.tests.unit.conductor.test_binding import FPGA, GPU
+
+NESTED = Shape(layout=Layout.NESTED)
 
 
 def digests(*devices: report.Device, driver: str = "fake_driver") -> dict[str, str]:
@@ -54,3 +57,41 @@ def test_the_devices_of_a_driver_that_is_not_enabled_any_more_go_like_any_absent
     before = cloud.store.statements
     cloud.client.sync("host-1", PROVIDER, {"pci_driver": ""}, cloud.host("host-1").generation)
     assert cloud.store.statements - before < 20
+
+
+def test_a_new_host_takes_the_shape_that_its_agent_asks_for(cloud: Cloud) -> None:
+    answer = cloud.client.sync("host-1", PROVIDER, {}, -1, wish=NESTED)
+    assert answer.view is not None
+    assert answer.view.shape == NESTED
+    shown = cloud.client.report(report.DeviceReport(host="host-1", driver="fake_driver", devices=(GPU, FPGA)))
+    assert len(shown.providers) == 3
+
+
+def test_a_host_with_devices_takes_another_shape_only_when_it_is_idle_and_holds_nothing(cloud: Cloud) -> None:
+    cloud.host("host-1", GPU)
+
+    def shape(*, idle: bool, wish: Shape = NESTED) -> Shape:
+        answer = cloud.client.sync("host-1", PROVIDER, {"fake_driver": ""}, -1, wish=wish, idle=idle)
+        assert answer.view is not None
+        return answer.view.shape
+
+    assert shape(idle=False) == Shape()
+    instance = cloud.bind(cloud.request())
+    assert shape(idle=True) == Shape()
+    cloud.client.delete_for_instance(NOVA, instance)
+    assert shape(idle=True) == NESTED
+    assert shape(idle=False, wish=Shape()) == NESTED
+
+
+def test_an_agent_that_has_no_wish_changes_nothing(cloud: Cloud) -> None:
+    cloud.client.sync("host-1", PROVIDER, {}, -1, wish=NESTED)
+    answer = cloud.client.sync("host-1", PROVIDER, {}, -1)
+    assert answer.view is not None
+    assert answer.view.shape == NESTED
+
+
+def test_a_wish_that_is_fulfilled_costs_nothing(cloud: Cloud) -> None:
+    shown = cloud.host("host-1", GPU)
+    before = cloud.store.statements
+    assert cloud.client.sync("host-1", PROVIDER, digests(GPU), shown.generation, wish=Shape()).view is None
+    assert cloud.store.statements - before == 2

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """On a provider of nova-compute the class comes from the provider config file, and `reserved` from us."""
 
+import dataclasses
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ import pytest
 import yaml
 from oslo_config import cfg
 
+from cyborg.domain import view
+from cyborg.domain.shape import Layout, Naming, Shape
 from cyborg.placement.client import PlacementClient
 from cyborg.placement.publisher import Publisher
 from cyborg.tests.placement_fixture import PlacementFixture, Request
+from cyborg.tests.unit.domain.test_layout_nested import mixed
 from cyborg.tests.unit.placement.builders import CLASS, FPGA, GPU, HOST, host_view
 
 OWN = {"VCPU": {"total": 8}, "MEMORY_MB": {"total": 4096}}
@@ -136,7 +140,7 @@ def test_an_unchanged_view_costs_one_read(placement: PlacementFixture, publisher
         publisher.publish(wanted)
         placement.log.clear()
         publisher.publish(wanted)
-        assert placement.log == [Request("GET", f"/resource_providers/{nova.provider}/inventories")]
+        assert placement.log == [Request("GET", f"/resource_providers?in_tree={nova.provider}")]
 
 
 def test_reserved_that_nova_lost_is_set_again(
@@ -323,3 +327,78 @@ def test_what_was_written_before_nova_put_its_traits_there_is_taken_back(
     publisher.publish(wanted)
     publisher.publish(wanted)
     assert shown(placement, nova) == (66, 64)
+
+
+def test_typed_standard_classes_are_refused_and_nothing_is_scheduled(
+    placement: PlacementFixture,
+    publisher: Publisher,
+    nova: NovaCompute,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    host = dataclasses.replace(mixed(Shape(naming=Naming.TYPED)), provider_uuid=nova.provider)
+    for _ in range(3):
+        publisher.publish(view.view(host))
+    assert set(placement.inventories(nova.provider)) == set(OWN)
+    assert placement.traits(nova.provider) == {"COMPUTE_NODE", "OWNER_NOVA"}
+    assert not (tmp_path / "cyborg.yaml").exists()
+    (message,) = messages(caplog)
+    assert "not FPGA, PGPU" in message
+    assert "provider_layout = nested" in message
+
+
+def test_a_standard_class_that_is_novas_own_is_never_steered(
+    placement: PlacementFixture, publisher: Publisher, nova: NovaCompute
+) -> None:
+    placement.put_inventories(nova.provider, {**OWN, "PGPU": {"total": 4}})
+    for shape in (Shape(naming=Naming.TYPED), Shape(layout=Layout.NESTED, naming=Naming.TYPED)):
+        publisher.publish(view.view(dataclasses.replace(mixed(shape), provider_uuid=nova.provider)))
+        assert placement.inventories(nova.provider)["PGPU"]["reserved"] == 0
+
+
+def test_children_of_novas_provider_need_neither_file_nor_restart(
+    placement: PlacementFixture, client: PlacementClient, conf: cfg.ConfigOpts, nova: NovaCompute, tmp_path: Path
+) -> None:
+    conf.set_override("provider_layout", "nested", group="placement")
+    publisher = Publisher(client, conf)
+    host = dataclasses.replace(mixed(), provider_uuid=nova.provider)
+    publisher.publish(view.view(host))
+    assert len(placement.candidates({CLASS: 1})) == 2
+    nova.refresh()
+    nova.start()
+    publisher.publish(view.view(host))
+    assert len(placement.candidates({CLASS: 1})) == 2
+    assert not (tmp_path / "cyborg.yaml").exists()
+
+
+def test_a_file_of_somebody_else_is_not_removed_and_the_class_stays_closed(
+    placement: PlacementFixture, client: PlacementClient, conf: cfg.ConfigOpts, nova: NovaCompute, tmp_path: Path
+) -> None:
+    conf.set_override("provider_layout", "nested", group="placement")
+    text = (
+        "meta: {schema_version: '1.0'}\n"
+        f"providers:\n- identification: {{uuid: {nova.provider}}}\n"
+        f"  inventories: {{additional: [{CLASS}: {{total: 16}}]}}\n"
+    )
+    (tmp_path / "cyborg.yaml").write_text(text)
+    nova.start()
+    publisher = Publisher(client, conf)
+    publisher.publish(view.view(dataclasses.replace(mixed(), provider_uuid=nova.provider)))
+    assert (tmp_path / "cyborg.yaml").read_text() == text
+    assert shown(placement, nova) == (16, 16)
+
+
+def test_the_file_stays_while_somebody_holds_a_unit_of_the_class(
+    placement: PlacementFixture, client: PlacementClient, conf: cfg.ConfigOpts, nova: NovaCompute, tmp_path: Path
+) -> None:
+    Publisher(client, conf).publish(host_view(nova.provider, 2, shown=GPU))
+    nova.start()
+    holder = placement.claim(nova.provider, {CLASS: 1})
+    conf.set_override("provider_layout", "nested", group="placement")
+    publisher = Publisher(client, conf)
+    nested = view.view(dataclasses.replace(mixed(), provider_uuid=nova.provider))
+    publisher.publish(nested)
+    assert (tmp_path / "cyborg.yaml").exists()
+    placement.release(holder)
+    publisher.publish(nested)
+    assert not (tmp_path / "cyborg.yaml").exists()

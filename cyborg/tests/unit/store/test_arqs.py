@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests: every change checks the state it leaves, and says how many it changed."""
 
+import dataclasses
 import datetime
 import itertools
 
@@ -68,7 +69,8 @@ def test_binding_writes_host_provider_and_instance_of_each(store: Store) -> None
 def test_binding_may_give_the_request_to_a_project(store: Store) -> None:
     (one,) = requests(store)
     with store.transaction() as tx:
-        arqs.bind(tx, [binding(one)], state=arq.State.BIND_STARTED, project_id="project-b")
+        given = dataclasses.replace(binding(one), project_id="project-b")
+        arqs.bind(tx, [given], state=arq.State.BIND_STARTED)
     (found,) = read(store, one)
     assert (found.project_id, found.state) == ("project-b", arq.State.BIND_STARTED)
 

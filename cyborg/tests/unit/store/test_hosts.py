@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from cyborg.domain import errors, inventory, reconcile, report
+from cyborg.domain.shape import Layout, Naming, Shape
 from cyborg.store import attributes, hosts, models
 from cyborg.store.engine import Store
 from cyborg.tests.databases import recorded
@@ -356,3 +357,24 @@ def test_every_change_of_a_device_is_written(store: Store, change: dict[str, Any
     device = dataclasses.replace(before.devices[0], **change)
     after = dataclasses.replace(before, devices=(device, *before.devices[1:]))
     assert save(store, before, after) == after == stored(store)
+
+
+def test_the_shape_of_a_new_host_is_the_one_it_asks_for_and_a_known_one_keeps_its_own(store: Store) -> None:
+    nested = Shape(layout=Layout.NESTED, naming=Naming.TYPED)
+    with store.transaction() as tx:
+        assert hosts.sync(tx, HOST, builders.PROVIDER, {}, nested).shape == nested
+        assert hosts.sync(tx, HOST, builders.PROVIDER, {}).shape == nested
+    assert stored(store).shape == nested
+
+
+def test_shape_move_and_owned_classes_are_saved(store: Store) -> None:
+    before = apply(store, seen(card(1)))
+    after = dataclasses.replace(
+        before,
+        shape=Shape(layout=Layout.NESTED),
+        moving_to=Shape(naming=Naming.TYPED),
+        owned_classes=frozenset({"PGPU", "CUSTOM_ACCELERATOR"}),
+    )
+    assert save(store, before, after) == after == stored(store)
+    done = dataclasses.replace(after, moving_to=None)
+    assert save(store, after, done) == done == stored(store)

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices, deployables and attributes as lists show them."""
 
+import dataclasses
+from collections import Counter
+
 import pytest
 
-from cyborg.domain import errors, report
-from cyborg.store import attributes, deployables, devices, hosts, paging
+from cyborg.domain import errors, inventory, report
+from cyborg.domain.names import provider_uuid
+from cyborg.domain.shape import Layout, Shape
+from cyborg.store import accelerators, attributes, deployables, devices, host_list, hosts, paging
 from cyborg.store.engine import Store
 from cyborg.store.models import Origin
 from cyborg.tests.databases import recorded
@@ -66,6 +71,15 @@ def test_a_deployable_shows_its_place_its_units_and_its_attributes(hardware: Sto
     }
     assert (region.num_accelerators, region.root_id, region.memory_mib) == (1, top.id, 4096)
     assert (top.num_accelerators, top.parent_id, top.device_uuid) == (0, None, region.device_uuid)
+
+
+def test_on_a_nested_host_a_deployable_is_carried_by_a_provider_of_its_own(store: Store) -> None:
+    with store.transaction() as tx:
+        hosts.sync(tx, HOST, PROVIDER, {}, Shape(layout=Layout.NESTED))
+    apply(store, seen(card(1), fpga()))
+    with store.reading() as tx:
+        rows = deployables.page(tx)
+    assert {row.rp_uuid for row in rows} == {provider_uuid(row.name) for row in rows}
 
 
 def test_a_limit_counts_deployables_not_their_attributes(hardware: Store) -> None:
@@ -142,3 +156,88 @@ def test_each_list_is_one_statement_however_much_hardware_there_is(store: Store,
         assert len(deployables.page(tx)) == count
         assert len(attributes.page(tx)) == 3 * count
     assert len(statements) == 3
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("host_status", inventory.HostStatus)
+def test_the_database_says_of_each_accelerator_what_the_domain_says(
+    store: Store, missing: bool, held: bool, host_status: inventory.HostStatus
+) -> None:
+    cards = [card(number) for number in range(8)]
+    host = apply(store, seen(*cards))
+    requests = builders.requests(store, 8) if held else []
+    for number, (device, status, health, absences) in enumerate(
+        zip(
+            host.devices,
+            [inventory.DeviceStatus.ENABLED, inventory.DeviceStatus.MAINTAINING] * 4,
+            [report.Health.OK, report.Health.OK, report.Health.FAILED, report.Health.FAILED] * 2,
+            [0] * 4 + [1] * 4,
+            strict=True,
+        )
+    ):
+        part = device.deployables[0]
+        unit = dataclasses.replace(
+            part.accelerators[0], missing=missing, holder=requests[number].uuid if held else None
+        )
+        changed = dataclasses.replace(
+            device,
+            status=status,
+            health=health,
+            absences=absences,
+            deployables=(dataclasses.replace(part, accelerators=(unit,)),),
+        )
+        devices_now = tuple(changed if one.uuid == device.uuid else one for one in host.devices)
+        host = dataclasses.replace(host, devices=devices_now)
+    after = dataclasses.replace(host, status=host_status)
+    with store.transaction() as tx:
+        hosts.save(tx, hosts.get_or_create(tx, HOST), after)
+    expected = {unit.uuid: device.state(unit) for device, _, unit in after.units()}
+    with store.reading() as tx:
+        assert {one.uuid: one.state for one in accelerators.page(tx)} == expected
+        for state in inventory.AcceleratorState:
+            found = {one.uuid for one in accelerators.page(tx, accelerators.Filter(state=state))}
+            assert found == {uuid for uuid, known in expected.items() if known is state}
+        (shown,) = host_list.page(tx)
+    assert shown.accelerators == Counter(str(state) for state in expected.values())
+
+
+def test_a_host_shows_when_it_was_heard_of_and_what_its_drivers_reported(hardware: Store) -> None:
+    with hardware.transaction() as tx:
+        hosts.set_digest(tx, hosts.get_or_create(tx, HOST), "fake_driver", "digest")
+    with hardware.reading() as tx, recorded(hardware) as statements:
+        first, second = host_list.page(tx)
+        assert len(statements) == 3
+        assert host_list.get(tx, HOST) == host_list.get(tx, first.uuid) == first
+    assert (first.name, first.provider_uuid, [one.driver for one in first.reports]) == (HOST, PROVIDER, ["fake_driver"])
+    assert first.seen_at is not None
+    assert (second.seen_at, second.reports, second.accelerators) == (None, (), {"free": 1})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (accelerators.Filter(hostname=HOST), 7),
+        (accelerators.Filter(hostname="compute-2"), 1),
+        (accelerators.Filter(hostname="compute-3"), 0),
+        (accelerators.Filter(hostname=HOST, state="free"), 7),
+        (accelerators.Filter(device_uuid="none"), 0),
+        (accelerators.Filter(deployable_uuid="none"), 0),
+    ],
+)
+def test_accelerators_are_filtered(hardware: Store, wanted: accelerators.Filter, found: int) -> None:
+    with hardware.reading() as tx:
+        rows = accelerators.page(tx, wanted)
+        assert len(rows) == found
+        assert all(accelerators.get(tx, row.uuid) == row for row in rows)
+
+
+def test_a_device_counts_its_changes(store: Store) -> None:
+    apply(store, seen(card(1)))
+    apply(store, seen(card(1)))
+    apply(store, seen(card(1, model="20f2")))
+    with store.reading() as tx:
+        (row,) = devices.page(tx)
+        devices.check_generation(tx, row.uuid, 1)
+        with pytest.raises(errors.Conflict, match="generation 1, not 0"):
+            devices.check_generation(tx, row.uuid, 0)

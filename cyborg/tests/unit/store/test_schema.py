@@ -12,7 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from cyborg.domain import errors
-from cyborg.store import models, schema
+from cyborg.domain.shape import Shape
+from cyborg.store import hosts, models, schema
 from cyborg.store.engine import Store
 from cyborg.tests import databases
 
@@ -83,6 +84,7 @@ UNIQUE = {
     "accelerators": {("uuid",), ("deployable_id", "key"), ("arq_uuid",)},
     "attributes": {("uuid",), ("deployable_id", "origin", "key")},
     "device_profiles": {("uuid",), ("name",)},
+    "profile_shares": set(),
     "arqs": {("uuid",)},
     "instances": set(),
     "operations": {("uuid",)},
@@ -106,6 +108,22 @@ def test_every_revision_follows_one_and_can_be_stopped_at(bare: Store) -> None:
         schema.upgrade(bare, revision)
         assert schema.version(bare) == revision
     assert schema.version(bare) == schema.head()
+
+
+def test_hosts_of_before_there_were_shapes_keep_theirs(bare: Store) -> None:
+    schema.upgrade(bare, "0001")
+    with bare.transaction() as tx:
+        tx.execute(
+            text(
+                "INSERT INTO hosts (uuid, name, generation, owned_traits, created_at) "
+                "VALUES ('u', 'compute-1', 7, '[]', '2026-01-01 00:00:00')"
+            )
+        )
+    schema.upgrade(bare)
+    with bare.transaction() as tx:
+        host = hosts.load(tx, "compute-1")
+    assert host is not None
+    assert (host.shape, host.moving_to, host.owned_classes, host.generation) == (Shape(), None, frozenset(), 7)
 
 
 def test_upgrading_again_changes_nothing(bare: Store) -> None:

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 from oslo_config import cfg
 
 from cyborg.domain import report
-from cyborg.drivers import hwmon, pci_function, pci_health, traits
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import hwmon, pci_function, pci_health, pci_reset, traits
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.pci_health import Finding, Reader
@@ -59,6 +60,9 @@ class AmdGpuDriver:
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
         found = {gpu.address: _sensors(gpu) for gpu in _gpus(host) if gpu.driver in DRIVERS and not gpu.asleep}
         return {address: sensors for address, sensors in found.items() if sensors}
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        pci_reset.clean(host, unit)
 
 
 def _gpus(host: Host) -> Iterator[PciFunction]:

@@ -32,14 +32,19 @@ configuration; it yields values, never saves them. A whole driver:
 nothing changes; one odd device must not stop its neighbours, and reading through `host` takes care of that.
 It only reads, and wakes nothing that sleeps. Values that change by themselves (temperatures) do not belong in a
 device, or every report would differ from the last: a driver that has some offers `Measures` beside.
+
+What a driver can do beyond looking are small protocols that are asked for with ``isinstance``. All host work is
+idempotent: it looks at what is there and does what is missing, so it is simply repeated after a crash, whoever died.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from oslo_config import cfg
 
 from cyborg.domain import report
+from cyborg.domain.host_work import Unit
 from cyborg.drivers.host import Host
 
 
@@ -70,4 +75,42 @@ class Measures(Protocol):
 
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
         """Sensor values by device address, such as ``{"0000:3b:00.0": {"temp_c": 48.0}}``; no value, no entry."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A driver some of whose units must be made before a guest can have them, and taken back afterwards.
+
+    Which ones, `host_work.needs_preparation` tells; to prepare another one changes nothing. Both check what they would
+    take from other requests (``unit.held``) before they touch anything, and raise InUse.
+    """
+
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        """Make the unit ready and return what the hypervisor is to attach (`report.Accelerator.info`).
+
+        ``wish`` is what the request asks of the unit, by name; empty for most.
+        """
+        ...
+
+    def release(self, host: Host, unit: Unit) -> None:
+        """Take back what was made for the unit; one for which nothing was made, or that is gone, is no error."""
+        ...
+
+
+@runtime_checkable
+class Cleans(Protocol):
+    """A driver that knows what makes a unit safe for its next guest."""
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        """Returns when nothing of the last guest is left. Whatever it raises, the unit must not be given out."""
+        ...
+
+
+@runtime_checkable
+class Programs(Protocol):
+    """A driver that can put another function into a region of a card."""
+
+    def program(self, host: Host, unit: Unit, image: Path) -> None:
+        """Returns when the region has the function of ``image``, read back from the card."""
         ...

@@ -5,19 +5,31 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cyborg.domain import report
+from cyborg.drivers import host_use
+from cyborg.drivers.pci_function import ADDRESS, CONSOLE
+
+KEPT_BY_HOST = frozenset({CONSOLE, host_use.DISK, host_use.NETWORK, host_use.PROGRAM})
 
 
 def to_fixture_form(
     family: str, devices: Iterable[report.Device], sensors: Mapping[str, Mapping[str, float]] | None = None
 ) -> list[dict[str, Any]]:
-    """One object per device, without parts that have no accelerators; ``family`` is the name without ``_driver``."""
-    return [_device(family, device, (sensors or {}).get(device.address)) for device in devices]
+    """One object per device, without parts that have no accelerators; ``family`` is the name without ``_driver``.
+
+    A device of which the host keeps all for itself is left out: it is no accelerator.
+    """
+    return [_device(family, one, (sensors or {}).get(one.address)) for one in devices if not _is_the_hosts(one)]
+
+
+def _is_the_hosts(device: report.Device) -> bool:
+    reasons = set(device.facts.get("withheld", {}).values())
+    return bool(reasons & KEPT_BY_HOST) and not any(part.accelerators for _, part in device.walk())
 
 
 def _device(family: str, device: report.Device, sensors: Mapping[str, float] | None) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "driver": family,
-        "bdf": device.address,
+        "bdf" if ADDRESS.fullmatch(device.address) else "socket": device.address,
         "type": str(device.type),
         "vendor": device.vendor,
         "product": device.model,
@@ -47,14 +59,18 @@ def _deployables(device: report.Device) -> Iterator[dict[str, Any]]:
 
 
 def _handle(unit: report.Accelerator, mdevs: Iterator[str]) -> dict[str, Any]:
-    address = "{domain}:{bus}:{device}.{function}".format(**unit.info)
+    """Numbers and truth values as such, and a PCI address in one piece."""
+    info = dict(unit.info)
+    if unit.pci_address is None:
+        return {"type": str(unit.type), **info} | ({"nsid": int(info["nsid"] or 0)} if "nsid" in info else {})
     if unit.type is report.HandleType.MDEV:
-        return {"type": "MDEV", "parent": address, "mdev_type": unit.info["asked_type"], "uuid": next(mdevs, None)}
-    handle: dict[str, Any] = {"type": str(unit.type), "bdf": address}
-    if "managed" in unit.info:
-        handle["managed"] = unit.info["managed"] == "true"
-    if "vgpu_type" in unit.info:
-        handle["vgpu_type"] = int(unit.info["vgpu_type"])
-    if "physical_network" in unit.info:
-        handle["physical_network"] = unit.info["physical_network"]
+        asked = info["asked_type"]
+        return {"type": "MDEV", "parent": unit.pci_address, "mdev_type": asked, "uuid": next(mdevs, None)}
+    handle: dict[str, Any] = {"type": str(unit.type), "bdf": unit.pci_address}
+    if "managed" in info:
+        handle["managed"] = info["managed"] == "true"
+    if "vgpu_type" in info:
+        handle["vgpu_type"] = int(info["vgpu_type"] or 0)
+    if "physical_network" in info:
+        handle["physical_network"] = info["physical_network"]
     return handle

@@ -9,8 +9,8 @@ Drivers never open a path of their own; they ask `Host`, so a recorded tree of f
     (host.sys("class/mdev_bus")).names()
     host.tools.run("npu-smi", "info")
 
-Everything that `sysfs.Node` tolerates reads as None. Discovery never writes; host work does, through `Host.write`,
-and a test replaces that with a hook which does what the kernel would do.
+Everything that `sysfs.Node` tolerates reads as None. Discovery never writes; host work does, through `Host.act`, and
+a test replaces what that writes with a hook which does what the kernel would do (`twin`).
 """
 
 import threading
@@ -20,6 +20,7 @@ from pathlib import Path
 from oslo_log import log
 
 from cyborg.domain import errors
+from cyborg.drivers import actions
 from cyborg.drivers.pci_function import ADDRESS, PciFunction
 from cyborg.drivers.sysfs import Node
 from cyborg.drivers.tools import Tools
@@ -66,8 +67,13 @@ class Host:
     def proc(self, path: str = "") -> Node:
         return Node(root=self._procfs, path=path)
 
+    def act(self, action: str, subject: str, value: str = "1") -> None:
+        """Do one of `actions` to a function or mediated device; an OSError of the kernel reaches the caller."""
+        path, text = actions.resolve(action, subject, value)
+        self._write(self.sys(path).full, text)
+
     def write(self, node: Node, text: str) -> None:
-        """Write to a kernel file; an OSError of the kernel reaches the caller, who knows what it means."""
+        """Write to a kernel file that no action knows: a driver from elsewhere, with rights of its own."""
         self._write(node.full, text)
 
     def pci(self) -> tuple[PciFunction, ...]:

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from oslo_config import cfg, types
 
 from cyborg.domain import report
-from cyborg.drivers import pci_function, pci_health, traits
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import pci_function, pci_health, pci_reset, traits
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 
@@ -42,6 +43,9 @@ class InspurFpgaDriver:
             listed = function.pci_class == ACCELERATOR or function.device in self._devices
             if function.vendor == VENDOR and listed and not function.is_vf:
                 yield _device(function)
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        pci_reset.clean(host, unit)
 
 
 def _device(function: PciFunction) -> report.Device:

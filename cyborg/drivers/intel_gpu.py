@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from oslo_config import cfg
 
 from cyborg.domain import report
-from cyborg.drivers import hwmon, pci_function, pci_health, traits
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import hwmon, pci_function, pci_health, pci_reset, pci_work, traits, vf_demand
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.pci_health import Finding, Reader
@@ -26,25 +27,37 @@ WEDGED: Finding = (report.Health.FAILED, "wedged")
 
 
 class IntelGpuDriver:
-    option_group: ClassVar[str | None] = None
-    options: ClassVar[tuple[cfg.Opt, ...]] = ()
+    option_group: ClassVar[str | None] = "intel_gpu"
+    options: ClassVar[tuple[cfg.Opt, ...]] = (vf_demand.OPTION,)
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        """There is nothing to configure."""
+        self._on_demand = vf_demand.OnDemand(options[vf_demand.DEST])
 
     def discover(self, host: Host) -> Iterator[report.Device]:
-        for gpu in _gpus(host):
-            yield _device(gpu)
+        for gpu in _gpus(host, self._on_demand):
+            yield _device(gpu, self._on_demand)
 
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
-        found = {gpu.address: _temperature(gpu) for gpu in _gpus(host) if gpu.driver in DRIVERS and not gpu.asleep}
+        found = {gpu.address: _temperature(gpu) for gpu in _gpus(host, self._on_demand) if _seen(gpu)}
         return {address: {"temp_c": value} for address, value in found.items() if value is not None}
 
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        self._on_demand.prepare(host, unit)
+        return pci_work.info(self.discover(host), unit)
 
-def _gpus(host: Host) -> Iterator[PciFunction]:
+    def release(self, host: Host, unit: Unit) -> None:
+        self._on_demand.release(host, unit)
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        pci_reset.clean(host, unit)
+
+
+def _gpus(host: Host, on_demand: vf_demand.OnDemand) -> Iterator[PciFunction]:
     """Without the host's console, unless it is the VFs of that card which are for guests."""
     for function in host.pci():
-        if function.vendor != VENDOR or function.is_vf or (function.boot_vga and not function.vfs_on):
+        if function.vendor != VENDOR or function.is_vf:
+            continue
+        if function.boot_vga and not function.vfs_on and not on_demand.lists(function):
             continue
         if (function.pci_class or "").startswith(DISPLAY) or (
             function.pci_class is None and function.device in DEVICES
@@ -52,17 +65,21 @@ def _gpus(host: Host) -> Iterator[PciFunction]:
             yield function
 
 
-def _device(gpu: PciFunction) -> report.Device:
+def _seen(gpu: PciFunction) -> bool:
+    return gpu.driver in DRIVERS and not gpu.asleep
+
+
+def _device(gpu: PciFunction, on_demand: vf_demand.OnDemand) -> report.Device:
     reader = Reader()
-    seen = gpu.driver in DRIVERS and not gpu.asleep
-    memory = _memory(gpu, reader) if seen else None
+    shared = gpu.vfs_on or on_demand.lists(gpu)
+    memory = _memory(gpu, reader) if _seen(gpu) else None
     found = [*pci_health.findings(gpu), *_findings(gpu, reader)]
     health, reasons = pci_health.verdict([*found, *reader.findings])
     part = report.Deployable(
-        resource_class="VGPU" if gpu.vfs_on else "PGPU",
+        resource_class="VGPU" if shared else "PGPU",
         traits=traits.product(KIND, VENDOR, gpu.device),
-        accelerators=pci_function.accelerators(gpu),
-        memory_mib=memory >> 20 if memory and not gpu.vfs_on else None,
+        accelerators=on_demand.units(gpu) if shared and not gpu.vfs_on else pci_function.accelerators(gpu),
+        memory_mib=memory >> 20 if memory and not shared else None,
     )
     known = {"tiles": _tiles(gpu), "memory_bytes": memory}
     return report.Device(

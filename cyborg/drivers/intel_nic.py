@@ -8,9 +8,20 @@ from oslo_config import cfg
 from oslo_log import log
 
 from cyborg.domain import report
+from cyborg.domain.host_work import Unit
 from cyborg.domain.view import trait_token
-from cyborg.drivers import host_use, intel_ddp, nic_mapping, pci_health, pci_offer, traits
+from cyborg.drivers import (
+    intel_ddp,
+    nic_mapping,
+    pci_health,
+    pci_offer,
+    pci_reset,
+    pci_work,
+    traits,
+    vf_demand,
+)
 from cyborg.drivers.host import Host
+from cyborg.drivers.host_use import HostUse
 from cyborg.drivers.pci_function import PciFunction
 
 LOG = log.getLogger(__name__)
@@ -35,10 +46,12 @@ class IntelNicDriver:
             help="Names of sections, such as x710_static, that say which ports are on which physical network "
             "(physical_device_mappings) and what they are made for (function_device_mappings).",
         ),
+        vf_demand.OPTION,
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._mappings = nic_mapping.parse(options)
+        self._on_demand = vf_demand.OnDemand(options[vf_demand.DEST])
         self._interfaces: dict[str, frozenset[str]] = {}
         self._told: frozenset[str] = frozenset()
 
@@ -47,7 +60,7 @@ class IntelNicDriver:
         return dict.fromkeys(options[nic_mapping.TYPES], nic_mapping.OPTIONS)
 
     def discover(self, host: Host) -> Iterator[report.Device]:
-        ddp = intel_ddp.Ddp(host.tools)
+        ddp, use = intel_ddp.Ddp(host.tools), HostUse(host)
         known: set[str] = set()
         for port in host.pci():
             if port.vendor != VENDOR or port.is_vf or port.pci_class not in (ETHERNET, None):
@@ -55,8 +68,18 @@ class IntelNicDriver:
             names = self._names(port)
             known |= names
             if names & self._mappings.ports or port.device in PORTS | VFS:
-                yield self._device(host, port, names, ddp)
+                yield self._device(use, port, names, ddp)
         self._tell_unknown(self._mappings.ports - known)
+
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        self._on_demand.prepare(host, unit)
+        return pci_work.info(self.discover(host), unit)
+
+    def release(self, host: Host, unit: Unit) -> None:
+        self._on_demand.release(host, unit)
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        pci_reset.clean(host, unit)
 
     def _names(self, port: PciFunction) -> frozenset[str]:
         """Address and interface names; the kernel forgets those while a guest has the port, we do not."""
@@ -70,16 +93,20 @@ class IntelNicDriver:
             LOG.warning("%s is mapped to a network or function, and no Intel port of this host has that name.", name)
         self._told = unknown
 
-    def _device(self, host: Host, port: PciFunction, names: frozenset[str], ddp: intel_ddp.Ddp) -> report.Device:
+    def _device(self, use: HostUse, port: PciFunction, names: frozenset[str], ddp: intel_ddp.Ddp) -> report.Device:
         network = next((self._mappings.networks[name] for name in sorted(names & set(self._mappings.networks))), None)
         functions = sorted({function for name in names for function in self._mappings.functions.get(name, ())})
-        offer = pci_offer.of(port, lambda unit: host_use.reason(host, unit), lambda _: {"physical_network": network})
+        offer = pci_offer.of(port, use.reason, lambda _: {"physical_network": network})
+        shared = port.vfs_on or self._on_demand.lists(port)
+        if shared and not port.vfs_on:
+            units = self._on_demand.units(port, {"physical_network": network})
+            offer = pci_offer.Offer(accelerators=units, withheld={})
         package, found = ddp.of(port)
         health, reasons = pci_health.verdict([*pci_health.findings(port), *found])
         part = report.Deployable(
             resource_class="CUSTOM_NIC",
             traits=traits.product(KIND, VENDOR, port.device)
-            | _of_units(port)
+            | _of_units(port, shared=shared)
             | _named("PHYSNET", [network] if network else [])
             | _named("FUNCTION", functions),
             accelerators=offer.accelerators,
@@ -103,8 +130,8 @@ def _is_own(name: str, port: PciFunction) -> bool:
     return label == "p" or (label.startswith("p") and label[1:].isdecimal())
 
 
-def _of_units(port: PciFunction) -> frozenset[str]:
-    kind = "VF" if port.vfs_on or port.device in VFS else "PF"
+def _of_units(port: PciFunction, *, shared: bool) -> frozenset[str]:
+    kind = "VF" if shared or port.device in VFS else "PF"
     return frozenset({f"CUSTOM_NIC_INTEL_{kind}"})
 
 

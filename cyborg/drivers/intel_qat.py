@@ -9,7 +9,8 @@ from oslo_config import cfg
 from oslo_log import log
 
 from cyborg.domain import report
-from cyborg.drivers import host_use, pci_health, pci_offer, traits
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import host_use, pci_health, pci_offer, pci_reset, pci_work, traits, vf_demand
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.sysfs import Node
@@ -49,16 +50,27 @@ ERRORS = (("errors_fatal", (FAILED, "ras_fatal")), ("errors_nonfatal", (DEGRADED
 
 
 class IntelQatDriver:
-    option_group: ClassVar[str | None] = None
-    options: ClassVar[tuple[cfg.Opt, ...]] = ()
+    option_group: ClassVar[str | None] = "intel_qat"
+    options: ClassVar[tuple[cfg.Opt, ...]] = (vf_demand.OPTION,)
 
     def __init__(self, options: Mapping[str, Any]) -> None:
+        self._on_demand = vf_demand.OnDemand(options[vf_demand.DEST], all_at_once=True)
         self._told_of_debugfs = False
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         for function in host.pci():
             if function.vendor == VENDOR and function.device in VF_OF | PF_OF and not function.is_vf:
                 yield self._device(host, function)
+
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        self._on_demand.prepare(host, unit)
+        return pci_work.info(self.discover(host), unit)
+
+    def release(self, host: Host, unit: Unit) -> None:
+        self._on_demand.release(host, unit)
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        pci_reset.clean(host, unit)
 
     def _device(self, host: Host, function: PciFunction) -> report.Device:
         reader = pci_health.Reader()
@@ -67,6 +79,8 @@ class IntelQatDriver:
         services = _services(function, debug, reader)
         if state == "down":
             offer = pci_offer.nothing(function, DOWN)
+        elif self._on_demand.lists(function) and not function.vfs_on:
+            offer = pci_offer.Offer(accelerators=self._on_demand.units(function), withheld={})
         else:
             offer = pci_offer.of(function, lambda unit: _refuse(host, function, unit), _extra)
         health, reasons = pci_health.verdict(

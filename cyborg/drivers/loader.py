@@ -6,17 +6,22 @@ driver that nobody enabled disturbs nobody. One that is enabled and cannot be ha
 agent that silently did without would make its cards look gone.
 """
 
+import inspect
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
 from oslo_config import cfg
+from oslo_log import log
 from stevedore import driver as stevedore_driver
 from stevedore import exception as stevedore_exception
 
 from cyborg.domain import errors
 from cyborg.drivers.base import Driver, HasFurtherGroups
+
+LOG = log.getLogger(__name__)
 
 ENTRY_POINTS = "cyborg.accelerator.driver"
 
@@ -41,14 +46,47 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """The options of every known driver by group, for the sample configuration."""
     groups: dict[str, dict[str, cfg.Opt]] = {}
     for name in known():
-        cls = _import(name)
+        cls = class_of(name)
         if cls.option_group is not None:
             groups.setdefault(cls.option_group, {}).update({opt.dest: opt for opt in cls.options})
     return [(group, list(options.values())) for group, options in sorted(groups.items())]
 
 
+def make(name: str, values: Mapping[str, Mapping[str, Any]], replacements: Mapping[str, Any] | None = None) -> Driver:
+    """A driver with ``values`` by group and option in place of a configuration; what they lack takes its default.
+
+    ``replacements`` take the place of libraries and other means: those whose names the driver's constructor has.
+    Raises DriverError for a driver that cannot be had, or a value that an option cannot have.
+    """
+    cls = class_of(name)
+    options = _given(cls.option_group, cls.options, values)
+    if isinstance(cls, HasFurtherGroups):
+        further: Mapping[str, Sequence[cfg.Opt]] = cls.further_groups(options)
+        options |= {group: _given(group, opts, values) for group, opts in further.items()}
+    accepted = inspect.signature(cls).parameters
+    driver: Driver = cls(options, **{key: value for key, value in (replacements or {}).items() if key in accepted})
+    return driver
+
+
+def _given(group: str | None, opts: Sequence[cfg.Opt], values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    given = values.get(group or "", {})
+    for unknown in sorted(set(given) - {opt.dest for opt in opts}):
+        LOG.warning("[%s] has no option %s; it is left out.", group, unknown)
+    return {opt.dest: _value(group, opt, given[opt.dest]) if opt.dest in given else opt.default for opt in opts}
+
+
+def _value(group: str | None, opt: cfg.Opt, value: Any) -> Any:
+    """JSON objects stand for the text that an option has in a configuration file."""
+    try:
+        if opt.multi:
+            return [opt.type(item if isinstance(item, str) else json.dumps(item)) for item in value]
+        return opt.type(value)
+    except (ValueError, TypeError) as exc:
+        raise errors.DriverError(f"[{group}] {opt.name} cannot be {value!r}: {exc}.") from exc
+
+
 def _make(conf: cfg.ConfigOpts, name: str) -> Driver:
-    cls = _import(name)
+    cls = class_of(name)
     try:
         options = _options(conf, cls)
         driver: Driver = cls(options)
@@ -62,7 +100,8 @@ def _make(conf: cfg.ConfigOpts, name: str) -> Driver:
     return driver
 
 
-def _import(name: str) -> Any:
+def class_of(name: str) -> Any:
+    """The driver's class; raises DriverError for a name that is not known, or cannot be imported."""
     try:
         return stevedore_driver.DriverManager(ENTRY_POINTS, name).driver
     except stevedore_exception.NoMatches as exc:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cyborg.drivers.pci_function import ADDRESS
 from cyborg.drivers.tools import Tools
 
 TOOL = "npu-smi"
-BUS_ID = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|na")
 CONTROLLER = "mcu"
 HEALTH = "health"
 
@@ -55,19 +55,18 @@ class NpuSmi:
 
 
 def _table(text: str) -> Iterator[tuple[str, Chip]]:
-    """Two lines for each chip, the second with the address; the widths of columns differ between releases."""
+    """Two lines for each chip, the second with its address, if it has one; columns differ between releases."""
     above: list[list[str]] = []
     for line in text.splitlines():
         cells = [cell.split() for cell in line.strip().strip("|").split("|")] if line.strip().startswith("|") else []
-        bus_id = "".join(cells[1]).lower() if len(cells) > 1 else ""
-        if above and above[0] and cells and cells[0] and BUS_ID.fullmatch(bus_id):
+        words = (word.lower() for cell in cells[1:] for word in cell)
+        address = next((word for word in words if ADDRESS.fullmatch(word)), None)
+        if address and above and above[0] and cells[0]:
             values = [_number(word) for word in (above[2] if len(above) > 2 else [])]  # noqa: PLR2004
             power, temperature = [*values, None, None][:2]
             health = " ".join(above[1]) or None
-            yield (
-                bus_id,
-                Chip(card=above[0][0], number=cells[0][0], health=health, power=power, temperature=temperature),
-            )
+            chip = Chip(card=above[0][0], number=cells[0][0], health=health, power=power, temperature=temperature)
+            yield address, chip
         above = cells if len(cells) > 1 else []
 
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from oslo_config import cfg
 
 from cyborg.domain import report
-from cyborg.drivers import mdev, nvidia_vgpu, nvml, pci_function, pci_health, traits
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import mdev, nvidia_vgpu, nvidia_work, nvml, pci_function, pci_health, pci_work, traits
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 
@@ -54,6 +55,16 @@ class NvidiaGpuDriver:
         with nvml.opened(self._nvml(host, gpus)) as session:
             found = {gpu.address: session.card(gpu.address).temperature for gpu in gpus if session and _visible(gpu)}
         return {address: {"temp_c": float(value)} for address, value in found.items() if value is not None}
+
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        nvidia_work.prepare(host, unit)
+        return pci_work.info(self.discover(host), unit)
+
+    def release(self, host: Host, unit: Unit) -> None:
+        nvidia_work.release(host, unit)
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        nvidia_work.clean(host, unit)
 
     def _nvml(self, host: Host, gpus: Sequence[PciFunction]) -> Any:
         """NVML speaks of this machine only, and is not started for cards that it cannot see."""

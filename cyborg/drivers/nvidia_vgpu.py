@@ -60,7 +60,7 @@ def framework(gpu: PciFunction) -> Framework | None:
 
 def in_use(gpu: PciFunction) -> bool:
     """Whether any virtual GPU exists on the card, of whatever type."""
-    return mdev.in_use(_places(gpu)) or any(_current(vf) for vf in gpu.virtfns.values())
+    return mdev.in_use(_places(gpu)) or any(current(vf) for vf in gpu.virtfns.values())
 
 
 def is_plain(vf: PciFunction) -> bool:
@@ -86,8 +86,8 @@ def _places(gpu: PciFunction) -> list[tuple[str, PciFunction]]:
 def _typed(gpu: PciFunction, number: int, most: int | None) -> Offer | None:
     vfs = [(index, vf) for index, vf in sorted(gpu.virtfns.items()) if TYPED in vf.names]
     names = dict(pair for _, vf in vfs for pair in _creatable(vf))
-    made = [(index, vf) for index, vf in vfs if _current(vf) == number]
-    free = [(index, vf) for index, vf in vfs if _current(vf) == 0 and number in dict(_creatable(vf))]
+    made = [(index, vf) for index, vf in vfs if current(vf) == number]
+    free = [(index, vf) for index, vf in vfs if current(vf) == 0 and number in dict(_creatable(vf))]
     if not made and not free:
         return Offer(name="", accelerators=()) if vfs else None
     chosen = sorted((made + free)[:most], key=lambda pair: pair[0])
@@ -101,7 +101,8 @@ def _typed(gpu: PciFunction, number: int, most: int | None) -> Offer | None:
     )
 
 
-def _current(vf: PciFunction) -> int | None:
+def current(vf: PciFunction) -> int | None:
+    """The type that the VF was given, 0 for none; None for a VF that takes no type."""
     return (vf.node / TYPED / "current_vgpu_type").number() if TYPED in vf.names else None
 
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from oslo_config import cfg, types
 
 from cyborg.domain import report
-from cyborg.drivers import host_use, nvme_controller, pci_health, pci_offer, traits
+from cyborg.drivers import nvme_controller, pci_health, pci_offer, traits
 from cyborg.drivers.host import Host
+from cyborg.drivers.host_use import HostUse
 from cyborg.drivers.nvme_controller import Controller
 from cyborg.drivers.pci_function import PciFunction
 
@@ -52,9 +53,10 @@ class NvmeSsdDriver:
         self._vendors = frozenset(vendor.lower().removeprefix("0x") for vendor in options["vendors"])
 
     def discover(self, host: Host) -> Iterator[report.Device]:
+        use = HostUse(host)
         for function in host.pci():
             if function.vendor in self._vendors and _is_nvme(function) and not function.is_vf:
-                yield _device(host, function)
+                yield _device(use, function)
 
 
 def _is_nvme(function: PciFunction) -> bool:
@@ -63,13 +65,13 @@ def _is_nvme(function: PciFunction) -> bool:
     return ((function.node / "class").text() or "").endswith(INTERFACE)
 
 
-def _device(host: Host, function: PciFunction) -> report.Device:
+def _device(use: HostUse, function: PciFunction) -> report.Device:
     controllers = nvme_controller.of(function)
     reader = pci_health.Reader()
     disk = _disk(controllers, reader)
     found = [*reader.findings, *_findings(function, controllers)]
     health, reasons = pci_health.verdict([*pci_health.findings(function), *found])
-    offer = _offer(host, function, dead=DEAD in found)
+    offer = _offer(use, function, dead=DEAD in found)
     part = report.Deployable(
         resource_class="CUSTOM_SSD",
         traits=traits.product(KIND, function.vendor, function.device),
@@ -115,13 +117,13 @@ def _findings(function: PciFunction, controllers: list[Controller]) -> Iterator[
             yield pci_health.UNREADABLE
 
 
-def _offer(host: Host, function: PciFunction, *, dead: bool) -> pci_offer.Offer:
+def _offer(use: HostUse, function: PciFunction, *, dead: bool) -> pci_offer.Offer:
     """A disk that the host uses is withheld with its VFs: nothing tells which of them reach the same data."""
     if dead:
         return pci_offer.nothing(function, DEAD[1])
     if len(function.address.partition(":")[0]) > USUAL_DOMAIN:
         return pci_offer.nothing(function, BEHIND_VMD)
-    own = host_use.reason(host, function)
+    own = use.reason(function)
     if own:
         return pci_offer.nothing(function, own)
-    return pci_offer.of(function, lambda unit: host_use.reason(host, unit))
+    return pci_offer.of(function, use.reason)

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 from oslo_config import cfg
 
 from cyborg.domain import report
-from cyborg.drivers import host_use, pci_function, pci_health, pci_spec, traits
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import pci_function, pci_health, pci_reset, pci_spec, traits
 from cyborg.drivers.host import Host
+from cyborg.drivers.host_use import HostUse
 from cyborg.drivers.pci_function import PciFunction
 
 BRIDGES = ("0600", "0604")
@@ -39,12 +41,16 @@ class PciDriver:
         self._aliases = pci_spec.parse_aliases(options["alias"])
 
     def discover(self, host: Host) -> Iterator[report.Device]:
+        use = HostUse(host)
         for function in host.pci() if self._specs else ():
             if function.is_vf or function.pci_class in BRIDGES:
                 continue
             chosen = dict(self._chosen(function))
             if chosen:
-                yield self._device(host, function, chosen)
+                yield self._device(use, function, chosen)
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        pci_reset.clean(host, unit)
 
     def _chosen(self, function: PciFunction) -> Iterator[tuple[int, int]]:
         """(number of the VF, or -1 for the function itself; index of its spec). A PF that matches brings its VFs."""
@@ -61,8 +67,8 @@ class PciDriver:
     def _match(self, function: PciFunction) -> int | None:
         return next((index for index, spec in enumerate(self._specs) if spec.matches(function)), None)
 
-    def _device(self, host: Host, function: PciFunction, chosen: dict[int, int]) -> report.Device:
-        withheld = dict(_withheld(host, function, chosen))
+    def _device(self, use: HostUse, function: PciFunction, chosen: dict[int, int]) -> report.Device:
+        withheld = dict(_withheld(use, function, chosen))
         health, reasons = pci_health.verdict(pci_health.findings(function))
         facts = function.facts() | self._alias(function, next(iter(chosen.values())))
         if withheld:
@@ -106,10 +112,10 @@ class PciDriver:
         return {"alias": name} if name else {}
 
 
-def _withheld(host: Host, function: PciFunction, chosen: dict[int, int]) -> Iterator[tuple[int, str]]:
+def _withheld(use: HostUse, function: PciFunction, chosen: dict[int, int]) -> Iterator[tuple[int, str]]:
     for number in chosen:
         unit = _unit(function, number)
-        why = NO_CLASS if unit.pci_class is None else unit.withheld() or host_use.reason(host, unit)
+        why = NO_CLASS if unit.pci_class is None else unit.withheld() or use.reason(unit)
         if why:
             yield number, why
 

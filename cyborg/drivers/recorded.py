@@ -21,7 +21,8 @@ together is linked from a few words, anything else is written down as it is:
 A text or number is the content of a file; numbers of ids are written as the kernel writes them. A mapping is a
 directory, unless its only key is ``link``, ``raw`` (exact text), ``hex`` (exact bytes) or ``error`` (EIO: reading it
 fails).
-The n-th function with the same ``physfn`` becomes its ``virtfn<n>``, and ``sriov_numvfs`` counts them.
+The n-th function with the same ``physfn`` becomes its ``virtfn<n>``, and ``sriov_numvfs`` counts them; a
+``reset_method`` brings the file ``reset``.
 """
 
 import os
@@ -44,12 +45,12 @@ SPECIAL = frozenset({"link", "raw", "hex", "error"})
 FAILS_WITH_EIO = "/proc/self/mem"
 
 
-def materialise(recording: Path, target: Path) -> Host:
-    """Write the tree below ``target``, in place of an earlier one there, and return the host that reads it."""
-    try:
-        data = yaml.safe_load(recording.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise errors.HostUnreadable(f"The recorded host {recording} cannot be read: {exc}.") from exc
+def materialise(recording: Path | Mapping[str, Any], target: Path) -> Host:
+    """Write the tree below ``target``, in place of an earlier one there, and return the host that reads it.
+
+    ``recording`` is a file, or what would stand in one.
+    """
+    data = load(recording) if isinstance(recording, Path) else recording
     for tree in TREES:
         shutil.rmtree(target / tree, ignore_errors=True)
     try:
@@ -59,6 +60,17 @@ def materialise(recording: Path, target: Path) -> Host:
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise errors.HostUnreadable(f"The recorded host {recording} is not understood: {exc!r}.") from exc
     return Host(sysfs=target / "sys", devfs=target / "dev", procfs=target / "proc")
+
+
+def load(recording: Path) -> dict[str, Any]:
+    """What stands in the file; raises HostUnreadable for one that cannot be had, or is no recorded host."""
+    try:
+        data = yaml.safe_load(recording.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise errors.HostUnreadable(f"The recorded host {recording} cannot be read: {exc}.") from exc
+    if not isinstance(data, dict):
+        raise errors.HostUnreadable(f"The recorded host {recording} is not understood: it is no mapping.")
+    return data
 
 
 class _Tree:
@@ -88,6 +100,8 @@ class _Tree:
             _link(place / f"virtfn{number}", self._place(vf))
         if vfs or "sriov_totalvfs" in entry:
             entry.setdefault("sriov_numvfs", len(vfs))
+        if entry.get("reset_method"):
+            entry.setdefault("reset", "")
         if "physfn" in entry:
             _link(place / "physfn", self._place(entry["physfn"]))
         if entry.get("driver"):

@@ -10,9 +10,11 @@
 
 A driver that raises, returns nonsense or takes too long has no result this time. One that hangs is left alone,
 and not started again until it came back; what it then returns is old and thrown away. Where two drivers offer the
-same card, the one that was enabled first keeps it, even while it cannot look.
+same card, the one that was enabled first keeps it, even while it cannot look. PCI functions that a device says it
+``drives`` (a fact: a program of the host works with them) are offered by no driver.
 """
 
+import dataclasses
 import threading
 import time
 from collections.abc import Sequence
@@ -44,6 +46,7 @@ class Scanner:
         self._lanes = [_Lane(loaded.name, loaded.driver, host) for loaded in drivers]
         self._timeout = timeout
         self._claims: dict[str, frozenset[str]] = {}
+        self._driven: dict[str, frozenset[str]] = {}
         self._contested: set[tuple[str, str]] = set()
 
     def scan(self) -> list[ScanResult]:
@@ -55,12 +58,14 @@ class Scanner:
         return self._each_card_once(results)
 
     def _each_card_once(self, results: list[ScanResult]) -> list[ScanResult]:
-        taken: dict[str, str] = {}
+        self._note_driven(results)
+        taken = {f"address {address}": name for name, driven in self._driven.items() for address in driven}
         contested: set[tuple[str, str]] = set()
         kept = []
         for result in results:
             if result.devices is not None:
                 devices = [device for device in result.devices if not _taken(device, taken, result.driver, contested)]
+                devices = [self._without_driven(device) for device in devices]
                 self._claims[result.driver] = frozenset(name for device in devices for name in _names(device))
                 result = ScanResult(driver=result.driver, devices=tuple(devices))  # noqa: PLW2901
             taken.update(dict.fromkeys(self._claims.get(result.driver, frozenset()), result.driver))
@@ -70,12 +75,34 @@ class Scanner:
         self._contested = contested
         return kept
 
+    def _note_driven(self, results: list[ScanResult]) -> None:
+        """What a program of the host works with, by the driver that knows the program; kept while that cannot look."""
+        for result in results:
+            if result.devices is not None:
+                told = [device.facts.get("drives") for device in result.devices]
+                lists = [addresses for addresses in told if isinstance(addresses, list | tuple)]
+                self._driven[result.driver] = frozenset(str(address) for addresses in lists for address in addresses)
+
+    def _without_driven(self, device: report.Device) -> report.Device:
+        driven = frozenset().union(*self._driven.values())
+        parts = tuple(_without(part, driven) for part in device.deployables) if driven else device.deployables
+        return dataclasses.replace(device, deployables=parts)
+
 
 def _taken(device: report.Device, taken: dict[str, str], driver: str, contested: set[tuple[str, str]]) -> bool:
     owner = next((taken[name] for name in _names(device) if name in taken), None)
     if owner is not None:
         contested.add((driver, f"{device.address}, which {owner} offers too"))
     return owner is not None
+
+
+def _without(part: report.Deployable, functions: frozenset[str]) -> report.Deployable:
+    """The part without the units that are one of these PCI functions."""
+    return dataclasses.replace(
+        part,
+        accelerators=tuple(unit for unit in part.accelerators if unit.pci_address not in functions),
+        children=tuple(_without(child, functions) for child in part.children),
+    )
 
 
 def _names(device: report.Device) -> list[str]:

@@ -13,6 +13,7 @@ asked once more. A target that is silent for the time limit is not asked again: 
 import codecs
 import json
 import socket
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -98,6 +99,7 @@ class Client:
 
 class _Connection:
     def __init__(self, path: str, timeout: float) -> None:
+        self._timeout = timeout
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(timeout)
         try:
@@ -113,33 +115,44 @@ class _Connection:
 
     def ask(self, number: int, method: str, params: dict[str, Any]) -> Any:
         request = {"jsonrpc": "2.0", "id": number, "method": method} | ({"params": params} if params else {})
+        deadline = time.monotonic() + self._timeout
+        self._socket.settimeout(self._timeout)
         self._socket.sendall(json.dumps(request).encode())
-        answer = self._document()
+        answer = self._document(deadline)
         while answer.get("id") != number:
-            answer = self._document()
+            answer = self._document(deadline)
         if "error" in answer:
             error = answer["error"] if isinstance(answer["error"], dict) else {}
             code = error.get("code")
             raise Failed(f"{method}: {error.get('message')}", code if isinstance(code, int) else None)
         return answer.get("result")
 
-    def _document(self) -> dict[str, Any]:
+    def _document(self, deadline: float) -> dict[str, Any]:
         """The next one; what comes after it is kept."""
-        while not (found := self._parse()):
-            data = self._socket.recv(CHUNK)
-            if not data:
-                raise EOFError("in the middle of an answer")
+        found = self._parse()
+        while found is None:
+            data = self._receive(deadline)
             self._text += self._decoder.decode(data)
             if len(self._text) > MOST:
                 raise ValueError(f"longer than {MOST} characters")
+            found = self._parse() if b"}" in data or not self._text.startswith("{") else None
         return found
 
+    def _receive(self, deadline: float) -> bytes:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
+        data = self._socket.recv(CHUNK)
+        if not data:
+            raise EOFError("in the middle of an answer")
+        return data
+
     def _parse(self) -> dict[str, Any] | None:
+        """None while the document is not complete."""
         text = self._text.lstrip()
         if text[:1] not in ("", "{"):
             raise ValueError(f"it begins with {text[:1]!r}")
-        if "}" not in text[-1:]:
-            return None
         try:
             found, end = json.JSONDecoder().raw_decode(text)
         except json.JSONDecodeError:

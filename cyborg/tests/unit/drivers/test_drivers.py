@@ -13,10 +13,10 @@ from cyborg import drivers as room
 from cyborg.domain import errors, report
 from cyborg.drivers import recorded, traits
 from cyborg.drivers.base import Measures
+from cyborg.drivers.fake_nvml import FakeNvml
 from cyborg.drivers.host import Host
 from cyborg.drivers.nvidia_gpu import NvidiaGpuDriver
 from cyborg.tests.unit.drivers import builders
-from cyborg.tests.unit.drivers.fake_nvml import FakeNvml
 
 DEMO_HOSTS = Path(room.__file__).parents[1] / "demo_hosts"
 GPU = {"vendor": 0x10DE, "device": 0x26B9, "class": 0x030200, "driver": "nvidia", "power_state": "D0"}

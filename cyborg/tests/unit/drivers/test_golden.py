@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each directory below tests/golden/<driver> is a test: the host in host.yaml gives the devices in report.yaml.
 
-host.yaml is a recorded host (`cyborg.drivers.recorded`) and may say two things more: ``options``, those of the
-driver that differ from their defaults, and ``nvml``, a table for `fake_nvml`. To write report.yaml of a new case, or
-anew after a change that is meant, run the tests with CYBORG_UPDATE_GOLDEN=1 and read the difference.
+host.yaml is a recorded host (`cyborg.drivers.recorded`) and may say more: ``options``, those of the driver that differ
+from their defaults; ``nvml``, a table for `fake_nvml`; ``tools``, what commands print; ``rpc``, SPDK targets by socket.
+To write report.yaml of a new case, or anew after a change that is meant, run the tests with CYBORG_UPDATE_GOLDEN=1 and
+read the difference.
 """
 
 import os
@@ -15,7 +16,7 @@ import yaml
 
 from cyborg.domain import report, wire
 from cyborg.drivers import recorded
-from cyborg.tests.unit.drivers import builders
+from cyborg.tests.unit.drivers import builders, fakes
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CASES = sorted(path.parent.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("*/*/host.yaml"))
@@ -25,8 +26,11 @@ UPDATE = os.environ.get("CYBORG_UPDATE_GOLDEN") == "1"
 def _seen(case: str, directory: Path) -> dict[str, Any]:
     recording = GOLDEN / case / "host.yaml"
     more = yaml.safe_load(recording.read_text(encoding="utf-8")) or {}
-    driver = builders.driver(case.partition("/")[0], more.get("options"), more.get("nvml"))
-    devices = tuple(driver.discover(recorded.materialise(recording, directory)))
+    host = recorded.materialise(recording, directory)
+    host.tools = fakes.FakeTools(more.get("tools", {}))
+    with fakes.spdk_targets(directory, more.get("rpc", {})) as sockets:
+        driver = builders.driver(case.partition("/")[0], more.get("options"), more.get("nvml"), sockets)
+        devices = tuple(driver.discover(host))
     for device in devices:
         assert wire.from_wire(report.Device, wire.to_wire(device)) == device
     return {"devices": wire.to_wire(devices)}

@@ -135,3 +135,25 @@ def test_a_card_stays_with_its_driver_while_that_cannot_look() -> None:
     assert [result.devices for result in scanner.scan()] == [None, ()]
     stub.act = list
     assert [result.devices for result in scanner.scan()] == [(), (_device(),)]
+
+
+def test_what_a_program_of_the_host_drives_is_offered_by_no_driver() -> None:
+    target = _device("/run/spdk.sock", facts={"drives": ["0000:5e:00.0", "0000:5f:00.1"]})
+    part = report.Deployable(
+        resource_class="CUSTOM_SSD",
+        accelerators=tuple(report.pci_accelerator(f"vf{n}", f"0000:5f:00.{n + 1}") for n in range(2)),
+    )
+    disks = [_device("0000:5e:00.0"), _device("0000:5f:00.0", deployables=(part,)), _device(facts={"drives": 7})]
+    stub = Stub(lambda: [target])
+    scanner = _scanner(disks=Stub(lambda: disks), programs=stub)
+
+    def left() -> list[tuple[str, list[str]]]:
+        found = scanner.scan()[0].devices or ()
+        return [(one.address, [unit.key for _, part in one.walk() for unit in part.accelerators]) for one in found]
+
+    expected = [("0000:5f:00.0", ["vf1"]), ("0000:3b:00.0", [])]
+    assert left() == expected
+    stub.act = lambda: _raise(RuntimeError("broken"))
+    assert left() == expected
+    stub.act = list
+    assert left() == [("0000:5e:00.0", []), ("0000:5f:00.0", ["vf0", "vf1"]), ("0000:3b:00.0", [])]

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The drivers on hardware fixtures that live outside the repository, where they are at hand."""
 
+import contextlib
 import importlib.util
 import json
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from cyborg.drivers import check
-from cyborg.drivers.base import Measures
-from cyborg.drivers.host import Host
+from cyborg.cmd import driver_check
 from cyborg.tests.unit.drivers import builders
 
 SHARED = Path(os.environ.get("CYBORG_SHARED_FIXTURES") or Path(__file__).resolve().parents[5] / "shared")
@@ -35,29 +38,41 @@ def _tool() -> ModuleType:
     return module
 
 
-def _options(family: str, config: dict[str, Any]) -> dict[str, Any]:
-    if family == "pci":
-        return {name: [json.dumps(item) for item in items] for name, items in config.get("pci", {}).items()}
-    if family == "nvidia_gpu":
-        types = {key: value for key, value in config.items() if key.startswith("vgpu_")}
-        return {**config.get("gpu_devices", {}), **types}
-    options: dict[str, Any] = config.get(family, {})
-    return options
+@contextlib.contextmanager
+def _served(tool: ModuleType, fixture: Path, socket: Path) -> Iterator[list[str]]:
+    """The fixture's RPC at a socket, if it has one; yields what tells the command."""
+    if not (fixture / "rpc.json").exists():
+        yield []
+        return
+    command = [sys.executable, tool.__file__ or "", "serve-rpc", str(fixture), str(socket)]
+    with subprocess.Popen(command) as server:
+        while not socket.exists() and server.poll() is None:
+            time.sleep(0.01)
+        yield ["--socket", str(socket)]
+        server.terminate()
+
+
+def _discover(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    assert driver_check.main(["discover", *arguments]) == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
 
 
 @pytest.mark.parametrize("name", _cases())
-def test_drivers_find_what_the_fixture_says_is_there(name: str, tmp_path: Path) -> None:
+def test_drivers_find_what_the_fixture_says_is_there(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tool, fixture = _tool(), FIXTURES / name
-    root = tool.materialise(fixture, tmp_path)
-    host = Host(sysfs=root / "sys", devfs=root / "dev", procfs=root / "proc")
+    root = tool.materialise(fixture, tmp_path / "root")
     expected = json.loads((fixture / "expected.json").read_text(encoding="utf-8"))
-    nvml = fixture / "nvml.json"
-    found: list[dict[str, Any]] = []
-    for family in FAMILIES if (root / "sys/bus/pci/devices").is_dir() else ():
-        table = json.loads(nvml.read_text(encoding="utf-8")) if family == "nvidia_gpu" and nvml.exists() else None
-        driver = builders.driver(family, _options(family, expected["config"]), table)
-        sensors = driver.measure(host) if isinstance(driver, Measures) else None
-        found += check.to_fixture_form(family, driver.discover(host), sensors)
-    wanted = [device for device in expected["devices"] if device["driver"] in FAMILIES]
+    (tmp_path / "config.json").write_text(json.dumps(expected["config"]), encoding="utf-8")
+    more = ["--root", str(root), "--config", str(tmp_path / "config.json")]
+    if (fixture / "commands.json").exists():
+        tool.fake_commands(fixture, tmp_path / "bin")
+        more += ["--path", str(tmp_path / "bin")]
+    if (fixture / "nvml.json").exists():
+        more += ["--nvml", str(fixture / "nvml.json")]
+    with _served(tool, fixture, tmp_path / "rpc.sock") as served:
+        found = [device for family in FAMILIES for device in _discover(capsys, family, *more, *served)]
 
-    assert tool.compare(expected | {"devices": wanted}, found) == []
+    assert tool.compare(expected, found) == []

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done on the host for one NVIDIA unit: a VF is given its type, a left-over mediated device is removed.
+
+Mediated devices are made by the hypervisor, with the unit's uuid, so there is nothing to prepare. Taking a virtual GPU
+apart is also what cleans it: the host's driver clears its memory. Whole cards and plain VFs are reset.
+"""
+
+from cyborg.domain import errors, report
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import actions, nvidia_vgpu, pci_reset, pci_work
+from cyborg.drivers.host import Host
+from cyborg.drivers.pci_function import PciFunction
+
+#: Drivers that lose a card which is reset under them.
+REBIND = ("nvidia", "nouveau")
+NONE = 0
+
+
+def prepare(host: Host, unit: Unit) -> None:
+    wanted = _type(unit)
+    if wanted is None:
+        return
+    vf = _vf(host, unit)
+    current = nvidia_vgpu.current(vf)
+    if current not in (NONE, wanted):
+        raise errors.Conflict(f"{vf.address} is a virtual GPU of type {current} already, made by somebody else.")
+    if current == NONE:
+        _write(host, vf, wanted)
+
+
+def clean(host: Host, unit: Unit) -> None:
+    if unit.type is report.HandleType.MDEV or _type(unit) is not None:
+        release(host, unit)
+    else:
+        pci_reset.clean(host, unit, rebind=REBIND)
+
+
+def release(host: Host, unit: Unit) -> None:
+    if unit.type is report.HandleType.MDEV:
+        _remove_mdev(host, unit)
+        return
+    wanted = _type(unit)
+    if wanted is None:
+        return
+    try:
+        vf = _vf(host, unit)
+    except errors.NotFound:
+        return
+    if nvidia_vgpu.current(vf) == wanted:
+        _write(host, vf, NONE)
+
+
+def _type(unit: Unit) -> int | None:
+    number = unit.info.get("vgpu_type")
+    return int(number) if number and number.isdecimal() else None
+
+
+def _vf(host: Host, unit: Unit) -> PciFunction:
+    vf = pci_work.function(pci_work.card(host, unit), unit)
+    if vf is None or nvidia_vgpu.current(vf) is None:
+        raise errors.NotFound(
+            f"{unit.key} of the card {unit.address} is not there, or takes no type. Switch its VFs on: sriov-manage -e."
+        )
+    return vf
+
+
+def _write(host: Host, vf: PciFunction, number: int) -> None:
+    """What counts is what can be read back: some releases answer with an error and have done it."""
+    try:
+        with pci_work.refusals(f"make {vf.address} a virtual GPU of type {number}"):
+            host.act(actions.VGPU_TYPE, vf.address, str(number))
+    except errors.DriverError:
+        if nvidia_vgpu.current(vf) != number:
+            raise
+    if nvidia_vgpu.current(vf) != number:
+        raise errors.DriverError(
+            f"{vf.address} was to be of vGPU type {number} and is {nvidia_vgpu.current(vf)}. See the kernel's log."
+        )
+
+
+def _remove_mdev(host: Host, unit: Unit) -> None:
+    """Only one that is on the unit's card: a uuid says nothing of where it is."""
+    device = host.sys("bus/mdev/devices") / unit.uuid
+    place = device.target()
+    if place is None:
+        return
+    pf = pci_work.card(host, unit)
+    parts = set(place.path.split("/"))
+    if not parts & {pf.address, *(vf.address for vf in pf.virtfns.values())}:
+        raise errors.Conflict(f"The mediated device {unit.uuid} is not on the card {unit.address} and is left alone.")
+    with pci_work.refusals(f"remove the mediated device {unit.uuid}"):
+        host.act(actions.REMOVE_MDEV, unit.uuid)

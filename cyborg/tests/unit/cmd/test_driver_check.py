@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cyborg-driver-check as somebody types it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cyborg.domain import report, wire
+from cyborg.drivers import check, recorded
+from cyborg.tests.unit.drivers import builders, fakes
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+FAMILIES = [family for family in builders.families() if family != "fake"]
+NVML = '{"init": "ok", "devices": []}'
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cyborg.cmd.driver_check", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def _config(family: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a golden host by group, as an operator has them."""
+    group = builders.group_of(family)
+    further = {name: values for name, values in options.items() if isinstance(values, dict)}
+    own = {name: value for name, value in options.items() if name not in further}
+    return further | ({group: own} if group else {})
+
+
+def _broken(family: str, tmp_path: Path) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
+    """The arguments for a family's golden host, what it must find there, and what serves it."""
+    recording = GOLDEN / family / "broken/host.yaml"
+    more = yaml.safe_load(recording.read_text(encoding="utf-8"))
+    recorded.materialise(recording, tmp_path / "root")
+    config, nvml, tools = tmp_path / "config.json", tmp_path / "nvml.json", tmp_path / "bin"
+    config.write_text(json.dumps(_config(family, more.get("options", {}))), encoding="utf-8")
+    nvml.write_text(json.dumps(more.get("nvml", {"init": "none", "devices": []})), encoding="utf-8")
+    _write_tools(tools, more.get("tools", {}))
+    golden = yaml.safe_load((recording.parent / "report.yaml").read_text(encoding="utf-8"))["devices"]
+    devices = [wire.from_wire(report.Device, device) for device in golden]
+    arguments = ["discover", family, "--root", str(tmp_path / "root"), "--config", str(config), "--path", str(tools)]
+    arguments += ["--nvml", str(nvml)] if "nvml" in more else []
+    return arguments, check.to_fixture_form(family, devices), more.get("rpc", {})
+
+
+def _write_tools(directory: Path, outputs: dict[str, str]) -> None:
+    directory.mkdir()
+    for name in {command.split()[0] for command in outputs}:
+        file = directory / name
+        answer = f"text = {outputs!r}.get(' '.join([{name!r}, *sys.argv[1:]]))"
+        file.write_text(
+            f"#!{sys.executable}\nimport sys\n{answer}\nprint(text or '')\nsys.exit(text is None)\n", encoding="utf-8"
+        )
+        file.chmod(0o755)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_prints_what_the_driver_finds_on_its_broken_golden_host(family: str, tmp_path: Path) -> None:
+    arguments, expected, rpc = _broken(family, tmp_path)
+    with fakes.spdk_targets(tmp_path, rpc, named=True):
+        done = _run(*arguments, *(["--socket", str(tmp_path)] if rpc else []))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for device in found:
+        device.pop("sensors", None)
+    assert found == expected
+
+
+def test_a_host_that_cannot_be_read_is_status_1(tmp_path: Path) -> None:
+    for root in (tmp_path, tmp_path / "gone"):
+        done = _run("discover", "intel_qat_driver", "--root", str(root))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "Traceback" not in done.stderr
+        assert done.stderr.startswith("cyborg-driver-check: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["discover", "lamp"], "There is no driver named 'lamp_driver'"),
+        (["discover", "pci", "--config", "gone.json"], "gone.json cannot be read as JSON"),
+        (["discover", "pci", "--config", "list.json"], "list.json does not hold a JSON object"),
+        (["discover", "nvme_ssd", "--config", "bad.json"], r"[nvme_ssd] vendors cannot be ['Samsung']"),
+        (["discover"], "FAMILY"),
+    ],
+)
+def test_what_is_wrong_with_the_question_is_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "list.json").write_text("[]", encoding="utf-8")
+    (tmp_path / "bad.json").write_text('{"nvme_ssd": {"vendors": ["Samsung"]}}', encoding="utf-8")
+    named = [str(tmp_path / word) if word.endswith(".json") else word for word in arguments]
+    done = _run(*named)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_an_option_that_the_driver_does_not_have_is_told_and_left_out(tmp_path: Path) -> None:
+    builders.host(tmp_path, {})
+    (tmp_path / "config.json").write_text('{"pci": {"whitelist": 1}, "other": {}}', encoding="utf-8")
+    done = _run("discover", "pci", "--root", str(tmp_path / "tree"), "--config", str(tmp_path / "config.json"))
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert "[pci] has no option whitelist" in done.stderr

@@ -78,7 +78,7 @@ class Standalone:
         api = app.load(conf, self.store, ConductorClient(conf, self._transport))
         placement = embedded_placement.build(self._state)
         routes = wsgi.PathInfoDispatcher({"/": api, PLACEMENT_PATH: placement})
-        self._web = web.WebServer(routes, conf.listen, conf.port)
+        self._web = web.WebServer(routes, web.listen(conf.listen, conf.port))
         self.agents: list[Agent] = []
 
     @property
@@ -86,17 +86,25 @@ class Standalone:
         return f"http://{self._conf.listen}:{self._web.port}"
 
     def start(self) -> None:
-        self._web.start()
-        self._conductor.start()
-        self._conf.set_override("endpoint_override", f"{self.url}{PLACEMENT_PATH}", "placement")
-        self._make_compute_nodes()
-        self.agents = [
-            Agent(self._conf, self._transport, host_name=one.name, host=_open(one, self._state)) for one in self._hosts
-        ]
-        for agent in self.agents:
-            agent.start()
-        for agent in self.agents:
-            agent.wait_first_round(READY_TIMEOUT)
+        """Raises what keeps a part from starting, with the others stopped again: threads would keep the process."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.store.dispose)
+            self._web.start()
+            undo.callback(self._web.stop)
+            self._conductor.start()
+            undo.callback(self._conductor.stop)
+            self._conf.set_override("endpoint_override", f"{self.url}{PLACEMENT_PATH}", "placement")
+            self._make_compute_nodes()
+            self.agents = [
+                Agent(self._conf, self._transport, host_name=one.name, host=_open(one, self._state))
+                for one in self._hosts
+            ]
+            for agent in self.agents:
+                agent.start()
+                undo.callback(agent.stop)
+            for agent in self.agents:
+                agent.wait_first_round(READY_TIMEOUT)
+            undo.pop_all()
 
     def stop(self) -> None:
         with ThreadPoolExecutor() as pool:
@@ -125,8 +133,8 @@ def parse_hosts(conf: cfg.ConfigOpts) -> list[Simulated]:
     """The hosts of ``--simulated-host``, or this machine; raises InvalidRequest for one that cannot be."""
     hosts: dict[str, Simulated] = {}
     for text in conf.simulated_host:
-        name, separator, path = text.partition("=")
-        if not (name and separator and Path(path).exists()):
+        name, _, path = text.partition("=")
+        if not (name and path and Path(path).exists()):
             raise errors.InvalidRequest(f"--simulated-host {text!r} must be NAME=PATH of a file or directory.")
         if name in hosts:
             raise errors.InvalidRequest(f"--simulated-host {name!r} is given twice.")

@@ -5,6 +5,7 @@ cors > http_proxy_to_wsgi > request_id > healthcheck > authtoken      the paste 
   Answers > size limit > pecan > controller                           `build`: ours, always there
 """
 
+import configparser
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -70,13 +71,17 @@ def app_factory(_global: dict[str, str], **_local: str) -> Application:
 
 def _load(services: wiring.Services) -> Application:
     cors.set_defaults(
-        allow_headers=["X-Auth-Token", "X-Openstack-Request-Id", microversions.HEADER],
-        expose_headers=["X-Openstack-Request-Id", *_VERSION_HEADERS],
+        allow_headers=["If-Match", "X-Auth-Token", "X-Openstack-Request-Id", microversions.HEADER],
+        expose_headers=["ETag", "X-Openstack-Request-Id", *_VERSION_HEADERS],
         allow_methods=["GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS"],
     )
-    with wiring.loading(services):
-        application: Application = deploy.loadapp(f"config:{_paste_file(services.conf)}")
-        return application
+    path = _paste_file(services.conf)
+    try:
+        with wiring.loading(services):
+            application: Application = deploy.loadapp(f"config:{path}")
+            return application
+    except (configparser.Error, ImportError, LookupError, UnicodeError) as exc:
+        raise errors.Unavailable(f"The paste file {path} cannot be used: {exc}") from exc
 
 
 def _build(services: wiring.Services) -> Application:

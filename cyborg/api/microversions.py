@@ -29,13 +29,33 @@ class Version(NamedTuple):
 
 
 MIN = Version(2, 0)
-#: ``/project_id`` in the body that binds.
 BIND_PROJECT = Version(2, 1)
-#: Profiles are fetched by name.
 PROFILE_BY_NAME = Version(2, 2)
-#: Devices show ``status``.
 DEVICE_STATUS = Version(2, 3)
-MAX = Version(2, 3)
+PAGES = Version(2, 4)
+DETAILS = Version(2, 5)
+ACCELERATORS = Version(2, 6)
+HOSTS = Version(2, 7)
+PROFILE_UPDATE = Version(2, 8)
+DRAIN = Version(2, 9)
+
+#: What each version added, in the words of the API reference.
+HISTORY = {
+    MIN: "The base.",
+    BIND_PROJECT: "Administrators may give ``/project_id`` when they bind.",
+    PROFILE_BY_NAME: "Device profiles are shown by name.",
+    DEVICE_STATUS: "Devices show their ``status``.",
+    PAGES: "Lists have pages, an order and filters: ``limit``, ``marker``, ``sort_key``, ``sort_dir``.",
+    DETAILS: (
+        "``device_uuid`` and ``hostname`` of deployables; ``health`` and ``health_reasons`` of both; ``fault`` and "
+        "the time of each state of requests; ``generation`` of devices and profiles, for ``If-Match``."
+    ),
+    ACCELERATORS: "``accelerators``: each unit that a request can hold, with its state and its holder.",
+    HOSTS: "``hosts``: when agents and drivers reported, how many accelerators there are; hosts are disabled.",
+    PROFILE_UPDATE: "Device profiles are changed, and may be private and shared with chosen projects.",
+    DRAIN: "Devices in use are disabled only with ``drain``; ``dry_run`` shows what disabling or enabling would do.",
+}
+MAX = max(HISTORY)
 
 
 def parse(header: str | None) -> Version:

@@ -3,16 +3,17 @@
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pecan
 import webob.exc
 
 from cyborg import context
 from cyborg.api import errors as api_errors
-from cyborg.api import microversions, schemas, wiring
+from cyborg.api import microversions, routing, schemas, wiring
 from cyborg.domain import errors
 from cyborg.rpc.conductor import ConductorClient
 from cyborg.store.engine import Store
@@ -21,18 +22,22 @@ SERVICES = "cyborg.services"
 ALIAS = "accelerator"
 MAX_DEPTH = 32
 CHUNK = 65536
+_ETAG = re.compile(r'"?([0-9]{1,18})"?', re.ASCII)
 
 
 class Request(pecan.Request):
-    """Bodies are read by `body`, queries by `query`; both are checked against a schema, and only there.
+    """Bodies are read by `read_body`, queries by `read_query`; both are checked against the route's schemas.
 
     pecan would read both itself, before anybody was asked whether the caller may; `json` and `params` keep it from
     the body.
     """
 
+    #: Set when a path has led to one.
+    route: routing.Route
+
     @property
     def json(self) -> Any:
-        raise ValueError("read by body()")
+        raise ValueError("read by read_body()")
 
     @property
     def params(self) -> Any:
@@ -60,6 +65,28 @@ class Request(pecan.Request):
     def version(self) -> microversions.Version:
         return microversions.parse(self.headers.get(microversions.HEADER))
 
+    def may(self, rule: str) -> bool:
+        """Whether ``rule``, about what belongs to no project, lets the caller."""
+        try:
+            self.allow(rule)
+        except errors.Forbidden:
+            return False
+        return True
+
+    def expected_generation(self, body: Mapping[str, Any] | None = None) -> int | None:
+        """The generation that the caller has seen, by ``If-Match`` or in ``body``; None for any.
+
+        Raises InvalidRequest for what is no generation, and for two that differ.
+        """
+        given = (body or {}).get("generation")
+        text = self.headers.get("If-Match") if self.version >= microversions.DETAILS else None
+        if text is None or text.strip() == "*":
+            return given
+        match = _ETAG.fullmatch(text.strip())
+        if match is None or given not in (None, int(match[1])):
+            raise errors.InvalidRequest(f"If-Match must be one generation as it was shown, not {text[:80]!r}.")
+        return int(match[1])
+
     def segments(self) -> list[str]:
         """The parts of the path below the mount point, without the alias."""
         parts = [part for part in self.path_info.split("/") if part]
@@ -83,11 +110,21 @@ class Request(pecan.Request):
         self.services.enforcer.authorize(rule, target, self.caller)
         return self.caller
 
-    def body_as(self, schema: Mapping[str, Any]) -> Any:
-        """The body, checked; raises InvalidRequest, UnsupportedBody or TooLarge."""
+    def read_body(self) -> Any:
+        """The body, checked, or what its schema says is meant without one.
+
+        Raises InvalidRequest, UnsupportedBody or TooLarge.
+        """
+        schema = routing.form_at(self.route, self.version).body or {}
+        if "default" in schema and not self.is_body_readable:
+            return schema["default"]
         found = self.body_unchecked()
-        schemas.check(found, schema, "body")
+        self.check_body(found)
         return found
+
+    def check_body(self, found: Any) -> None:
+        """Return when ``found`` fits the route's schema in the version that is asked for; raises InvalidRequest."""
+        schemas.check(found, routing.form_at(self.route, self.version).body or {}, "body")
 
     def body_unchecked(self) -> Any:
         """The body as JSON with sane text and depth, of any shape."""
@@ -111,11 +148,12 @@ class Request(pecan.Request):
             return bytes(source.read(self.content_length))
         return b"".join(iter(lambda: source.read(CHUNK), b""))
 
-    def query_as(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+    def read_query(self) -> dict[str, Any]:
         """The query's arguments by name, checked; lists where the schema says "array", else the text."""
+        schema = routing.form_at(self.route, self.version).query
         lists = {name for name, rule in schema.get("properties", {}).items() if rule.get("type") == "array"}
         found: dict[str, Any] = {}
-        for name, value in self.GET.items():
+        for name, value in parse_qsl(self.query_string, keep_blank_values=True):
             if name in lists:
                 found.setdefault(name, []).append(value)
             elif name in found:

@@ -107,10 +107,7 @@ class BindingEndpoint:
             for request in stored.values():
                 if not arq.may_follow(request.state, arq.State.UNBOUND):
                     raise errors.WrongState(f"Request {request.uuid} is {request.state} and cannot be unbound.")
-            changed = _release(tx, stored)
-            arqs.unbind(tx, list(stored))
-            arqs.leave_instances(tx, _instances(stored.values()))
-            return changed
+            return take_back(tx, stored)
 
     def _delete(self, arq_uuids: Sequence[str]) -> list[inventory.Host]:
         with self._store.transaction() as tx:
@@ -119,6 +116,14 @@ class BindingEndpoint:
     def _delete_for_instance(self, instance_uuid: str) -> list[inventory.Host]:
         with self._store.transaction() as tx:
             return _forget(tx, arqs.of_instance(tx, instance_uuid, lock=True))
+
+
+def take_back(tx: Transaction, stored: Mapping[str, arq.Arq]) -> list[inventory.Host]:
+    """Requests that are locked, and may be unbound, give back what they hold; the hosts that changed."""
+    changed = _release(tx, stored)
+    arqs.unbind(tx, list(stored))
+    arqs.leave_instances(tx, _instances(stored.values()))
+    return changed
 
 
 def _bound_so(stored: Mapping[str, arq.Arq], binding: arq.Binding) -> bool:

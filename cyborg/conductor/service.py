@@ -20,12 +20,13 @@ class Conductor:
     ) -> None:
         announcing = announcer.Announcer(agent.AgentClient(conf, transport))
         self._operations = operations.Operations(conf, store, events or nova.from_conf(conf))
-        endpoints = [
+        #: What is served; a simulation calls them without messages.
+        self.endpoints: list[object] = [
             inventory.InventoryEndpoint(conf, store, announcing),
             binding.BindingEndpoint(conf, store, announcing, self._operations),
         ]
         # All of a host share its name: a name of their own would leave a queue behind with every restart.
-        self._server = messaging.get_server(transport, messaging.CONDUCTOR_TOPIC, conf.host, endpoints)
+        self._server = messaging.get_server(transport, messaging.CONDUCTOR_TOPIC, conf.host, self.endpoints)
 
     def start(self) -> None:
         self._operations.start()

@@ -39,7 +39,14 @@ OPTS: list[cfg.Opt] = [
         default=False,
         help="With auth_strategy = noauth, listen beyond loopback. Every caller is believed then.",
     ),
-    cfg.IntOpt("max_limit", default=1000, min=1, help="The most items one answer lists when the caller gives a limit."),
+    cfg.IntOpt("max_limit", default=1000, min=1, help="The most items that one page of a list has."),
+    cfg.IntOpt(
+        "host_down_after",
+        default=180,
+        min=1,
+        help="Seconds after which a host whose agent was not heard of is shown as down. Agents speak every "
+        "[DEFAULT] periodic_interval seconds.",
+    ),
 ]
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}

@@ -15,6 +15,7 @@ Rows that do not exist yet have ``id`` None and a uuid of their own from the sta
 """
 
 import dataclasses
+import datetime
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -121,7 +122,8 @@ class Host:
     ``generation`` grows with every change of what Placement should show. ``owned_traits`` are all traits that
     this host ever showed for us: the only ones that we may take away again; ``owned_classes`` are the same of the
     classes on its compute-node provider. ``shape`` is how it is shown, ``moving_to`` what a reshape under way makes
-    of it.
+    of it. ``down_since`` is when it was found to be down and its free accelerators were withheld; ``seen_at`` is when
+    its agent last spoke, which is no decision and so no difference.
     """
 
     id: int | None = None
@@ -133,6 +135,8 @@ class Host:
     shape: Shape = DEFAULT_SHAPE
     moving_to: Shape | None = None
     status: HostStatus = HostStatus.ENABLED
+    down_since: datetime.datetime | None = None
+    seen_at: datetime.datetime | None = field(default=None, compare=False)
     devices: tuple[Device, ...] = ()
 
     def units(self) -> Iterator[tuple[Device, Deployable, Accelerator]]:

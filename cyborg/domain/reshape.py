@@ -66,7 +66,7 @@ def plan(
     moves: list[Move] = []
     problems: list[str] = []
     for consumer, before in sorted(allocations.items()):
-        units = _count(before, ours)
+        units = count_units(before, ours)
         if units is None:
             continue
         holding = by_instance[consumer]
@@ -101,7 +101,7 @@ def _is_ours(ours: Mapping[str, frozenset[str] | None], provider: str, resource_
     return classes is None or resource_class in classes
 
 
-def _count(allocations: Allocations, ours: Mapping[str, frozenset[str] | None]) -> int | None:
+def count_units(allocations: Allocations, ours: Mapping[str, frozenset[str] | None]) -> int | None:
     """Accelerators of ours that a consumer holds, memory not counted; None when it has nothing of ours."""
     mine = [
         (name, amount)

@@ -50,8 +50,12 @@ class HostView:
 
 
 def view(host: inventory.Host) -> HostView:
-    """The view of ``host``; without providers while its own is not known yet, or while it is being reshaped."""
-    shown = () if host.provider_uuid is None or host.moving_to is not None else providers(host, host.shape)
+    """The view of ``host``; without providers while its own is not known yet, or while it is being reshaped.
+
+    A host that is down offers nothing new.
+    """
+    offered = host if host.down_since is None else closed(host)
+    shown = () if host.provider_uuid is None or host.moving_to is not None else providers(offered, host.shape)
     return HostView(host=host.name, generation=host.generation, providers=shown, shape=host.shape)
 
 

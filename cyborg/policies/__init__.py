@@ -13,12 +13,21 @@ from oslo_policy import policy
 from cyborg import conf as configuration
 from cyborg import context
 from cyborg.domain import errors
-from cyborg.policies import accelerator_requests, attributes, base, deployables, device_profiles, devices
+from cyborg.policies import (
+    accelerator_requests,
+    accelerators,
+    attributes,
+    base,
+    deployables,
+    device_profiles,
+    devices,
+    hosts,
+)
 
 
 def list_rules() -> list[base.Rule]:
     """Every rule; what oslopolicy's generators ask for."""
-    rooms = (base, device_profiles, accelerator_requests, devices, deployables, attributes)
+    rooms = (base, device_profiles, accelerator_requests, devices, deployables, attributes, accelerators, hosts)
     return [rule for room in rooms for rule in room.list_rules()]
 
 

@@ -9,6 +9,8 @@ from oslo_config import cfg
 from cyborg import context
 from cyborg.domain import arq, inventory, wire
 from cyborg.domain.report import DeviceReport
+from cyborg.domain.shape import Shape
+from cyborg.domain.status import Effect
 from cyborg.domain.view import HostView
 from cyborg.rpc import messaging
 
@@ -27,11 +29,22 @@ class ConductorClient:
     def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport) -> None:
         self._client = messaging.Client(conf, transport, messaging.CONDUCTOR_TOPIC)
 
-    def sync(self, host: str, provider_uuid: str | None, digests: Mapping[str, str], generation: int) -> SyncAnswer:
+    def sync(
+        self,
+        host: str,
+        provider_uuid: str | None,
+        digests: Mapping[str, str],
+        generation: int,
+        *,
+        wish: Shape | None = None,
+        idle: bool = False,
+    ) -> SyncAnswer:
         """An agent's sign of life: what its drivers see, in digests, and the view that it has.
 
         ``digests`` names every enabled driver; "" for one that could not look. The devices of drivers that are not
-        named are taken to be gone.
+        named are taken to be gone. ``wish`` is the shape that the host's options ask for; a host that has another
+        one takes it when it has no devices, or when ``idle`` (Placement shows no allocations there) and nothing of it
+        is held.
         """
         answer = self._client.call(
             context.service_context(),
@@ -40,6 +53,8 @@ class ConductorClient:
             provider_uuid=provider_uuid,
             digests=dict(digests),
             generation=generation,
+            wish=wire.to_wire(wish),
+            idle=idle,
         )
         return wire.from_wire(SyncAnswer, answer)
 
@@ -62,6 +77,32 @@ class ConductorClient:
     def delete_for_instance(self, ctxt: context.RequestContext, instance_uuid: str) -> None:
         self._client.call(ctxt, "delete_for_instance", instance_uuid=instance_uuid)
 
-    def set_device_status(self, ctxt: context.RequestContext, device_uuid: str, status: inventory.DeviceStatus) -> None:
-        """Enable or disable a device; raises NotFound."""
-        self._client.call(ctxt, "set_device_status", device_uuid=device_uuid, status=str(status))
+    def set_device_status(
+        self,
+        ctxt: context.RequestContext,
+        device_uuid: str,
+        status: inventory.DeviceStatus,
+        *,
+        drain: bool = True,
+        dry_run: bool = False,
+        generation: int | None = None,
+    ) -> Effect:
+        """Enable or disable a device, or only see what that would do.
+
+        Raises NotFound; InUse without ``drain`` while somebody holds something of it; Conflict when it is not at
+        ``generation`` any more.
+        """
+        answer = self._client.call(
+            ctxt,
+            "set_device_status",
+            device_uuid=device_uuid,
+            status=str(status),
+            drain=drain,
+            dry_run=dry_run,
+            generation=generation,
+        )
+        return wire.from_wire(Effect, answer)
+
+    def set_host_status(self, ctxt: context.RequestContext, host: str, status: inventory.HostStatus) -> None:
+        """Enable or disable a host, by name; raises NotFound."""
+        self._client.call(ctxt, "set_host_status", host=host, status=str(status))

@@ -6,19 +6,32 @@ know becomes the base class, so peers of different releases understand each othe
 """
 
 import functools
+import socket
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
+import amqp.exceptions
+import kombu.exceptions
 import oslo_messaging
 from oslo_config import cfg
 from oslo_log import log
 
-from cyborg import context
+from cyborg import context, crash
 from cyborg.domain import errors
 
 LOG = log.getLogger(__name__)
-CONDUCTOR_TOPIC = "cyborg-conductor"
-AGENT_TOPIC = "cyborg-agent"
+#: The second words of the queues' names; see `queue_name`.
+CONDUCTOR_TOPIC = "conductor"
+AGENT_TOPIC = "agent"
+#: Seconds for which a server that stops waits for its last answers. A caller that gets none asks again.
+STOP_PATIENCE = 6.0
+AMQP_PORT = 5672
+CONNECT_TIMEOUT = 2.0
+
+#: What keeps a message from going out. oslo.messaging lets some of its libraries' own errors through.
+TROUBLE = (oslo_messaging.MessagingException, kombu.exceptions.KombuError, amqp.exceptions.AMQPError, OSError)
 
 #: oslo.messaging's, opaque to everyone else.
 Transport: TypeAlias = Any
@@ -41,19 +54,69 @@ class ContextSerializer(oslo_messaging.Serializer):
 
 
 def get_transport(conf: cfg.ConfigOpts) -> Transport:
-    """The transport of ``[DEFAULT] transport_url``; one per process."""
+    """The transport of ``[DEFAULT] transport_url``, one per process; raises InvalidRequest without one.
+
+    Nothing is spoken to yet. oslo.messaging itself would take a broker on this machine for granted, and wait for it.
+    """
+    try:
+        url = oslo_messaging.TransportURL.parse(conf)
+    except oslo_messaging.InvalidTransportURL as exc:
+        raise errors.InvalidRequest("[DEFAULT] transport_url names no message broker; set it to a URL.") from exc
+    if url.transport == "rabbit" and not url.hosts:
+        raise errors.InvalidRequest("No message broker is configured; set [DEFAULT] transport_url.")
     return oslo_messaging.get_rpc_transport(conf)
 
 
-def get_server(transport: Transport, topic: str, name: str, endpoints: Sequence[object]) -> Any:
-    """An RPC server, not started yet, that serves ``endpoints`` with native threads."""
-    return oslo_messaging.get_rpc_server(
-        transport,
-        oslo_messaging.Target(topic=topic, server=name),
-        list(endpoints),
-        serializer=ContextSerializer(),
-        access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
-    )
+def queue_name(conf: cfg.ConfigOpts, topic: str) -> str:
+    """``cyborg-conductor`` and the like.
+
+    Queues belong to a whole virtual host of the broker, whatever the exchange is. With the exchange's name in theirs,
+    installations of different ``[DEFAULT] control_exchange`` do not take each other's messages.
+    """
+    return f"{conf.control_exchange}-{topic}"
+
+
+class Server:
+    """Serves ``endpoints`` with ``[DEFAULT] thread_pool_size`` native threads, until it is stopped; once."""
+
+    def __init__(self, transport: Transport, topic: str, name: str, endpoints: Sequence[object]) -> None:
+        conf = transport.conf
+        conf.set_default("executor_thread_pool_size", conf.thread_pool_size)
+        self._name = queue_name(conf, topic)
+        self._server = oslo_messaging.get_rpc_server(
+            transport,
+            oslo_messaging.Target(topic=self._name, server=name),
+            list(endpoints),
+            serializer=ContextSerializer(),
+            access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
+        )
+        self._ending = threading.Thread(target=self._end, name=f"{self._name}-ending", daemon=True)
+        self._patience_ends = 0.0
+
+    def start(self) -> None:
+        """Returns when requests are served, which takes until the broker is there."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Take no more requests; returns at once, and may be called twice."""
+        if not self._patience_ends:
+            self._patience_ends = time.monotonic() + STOP_PATIENCE
+            self._ending.start()
+
+    def wait(self) -> None:
+        """After `stop`: returns when the requests in hand are answered, or the broker has kept that waiting."""
+        self._ending.join(max(0.0, self._patience_ends - time.monotonic()))
+        if self._ending.is_alive():
+            LOG.warning("%s is left without a farewell: the broker does not answer.", self._name)
+
+    def _end(self) -> None:
+        self._server.stop()
+        self._server.wait()
+
+
+def get_server(transport: Transport, topic: str, name: str, endpoints: Sequence[object]) -> Server:
+    """An RPC server, not started yet."""
+    return Server(transport, topic, name, endpoints)
 
 
 def exposed(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,6 +125,7 @@ def exposed(method: Callable[..., Any]) -> Callable[..., Any]:
     @oslo_messaging.expose
     @functools.wraps(method)
     def serve(self: object, ctxt: context.RequestContext, **arguments: Any) -> dict[str, Any]:
+        crash.point("rpc.received")
         try:
             return {"result": method(self, ctxt, **arguments)}
         except errors.CyborgError as exc:
@@ -69,6 +133,8 @@ def exposed(method: Callable[..., Any]) -> Callable[..., Any]:
         except Exception:  # an endpoint's edge: the caller gets an answer, the operator the trace
             LOG.exception("%s failed", method.__name__)
             return {"error": {"code": errors.CyborgError.code, "message": f"{method.__name__} failed; see the log."}}
+        finally:
+            crash.point("rpc.before_answer")
 
     return cast("Callable[..., Any]", serve)
 
@@ -77,25 +143,63 @@ class Client:
     """Calls one topic; every failure to get an answer is errors.Unavailable."""
 
     def __init__(self, conf: cfg.ConfigOpts, transport: Transport, topic: str) -> None:
-        self._topic = topic
+        self._name = queue_name(conf, topic)
+        self._timeout = conf.bind_timeout
         self._client = oslo_messaging.get_rpc_client(
-            transport, oslo_messaging.Target(topic=topic), timeout=conf.bind_timeout, serializer=ContextSerializer()
+            transport, oslo_messaging.Target(topic=self._name), timeout=self._timeout, serializer=ContextSerializer()
         )
+        hosts = oslo_messaging.TransportURL.parse(conf).hosts
+        self._brokers = [(host.hostname, host.port or AMQP_PORT) for host in hosts]
 
     def call(self, ctxt: context.RequestContext, method: str, **arguments: Any) -> Any:
         """The result; raises what the other side raised, or Unavailable."""
+        return self._call(self._client.prepare(retry=1), ctxt, method, arguments)
+
+    def call_server(self, server: str, ctxt: context.RequestContext, method: str, **arguments: Any) -> Any:
+        """As `call`, of the one process named ``server``."""
+        return self._call(self._client.prepare(server=server, retry=1), ctxt, method, arguments)
+
+    def _call(self, prepared: Any, ctxt: context.RequestContext, method: str, arguments: Mapping[str, Any]) -> Any:
+        self._check_first_connection()
+        crash.point("rpc.before_call")
         try:
-            answer = self._client.prepare(retry=1).call(ctxt, method, **arguments)
-        except (oslo_messaging.MessagingException, OSError) as exc:
-            raise errors.Unavailable(f"{self._topic} does not answer ({exc}). Try again shortly.") from exc
+            answer = prepared.call(ctxt, method, **arguments)
+        except oslo_messaging.MessagingTimeout as exc:
+            raise errors.Unavailable(
+                f"{self._name} did not answer within {self._timeout} seconds. See whether it runs, and try again."
+            ) from exc
+        except (oslo_messaging.RemoteError, oslo_messaging.RPCDispatcherError) as exc:
+            # The text of the first carries the other side's trace, which is for neither users nor logs.
+            raise errors.Unavailable(
+                f"{self._name} does not understand {method!r}. Bring it to the release of its callers."
+            ) from exc
+        except TROUBLE as exc:
+            LOG.debug("%s cannot be reached for %s: %s", self._name, method, exc)
+            raise errors.Unavailable(f"{self._name} cannot be reached now; try again shortly.") from exc
+        crash.point("rpc.after_call")
         if "error" in answer:
             cls = errors.by_code().get(answer["error"]["code"], errors.CyborgError)
             raise cls(answer["error"]["message"])
         return answer["result"]
 
+    def _check_first_connection(self) -> None:
+        """oslo.messaging waits for its first connection without an end; a caller of ours must not."""
+        for address in self._brokers:
+            try:
+                socket.create_connection(address, CONNECT_TIMEOUT).close()
+            except OSError as exc:
+                LOG.debug("No broker at %s: %s", address, exc)
+            else:
+                self._brokers = []
+                return
+        if self._brokers:
+            raise errors.Unavailable(f"{self._name} cannot be reached: no message broker answers. Try again shortly.")
+
     def cast(self, ctxt: context.RequestContext, server: str, method: str, **arguments: Any) -> None:
         """Send and forget, to the one process named ``server``."""
+        crash.point("rpc.before_cast")
         try:
             self._client.prepare(server=server, retry=0).cast(ctxt, method, **arguments)
-        except (oslo_messaging.MessagingException, OSError) as exc:
-            raise errors.Unavailable(f"{self._topic} on {server} cannot be reached ({exc}).") from exc
+        except TROUBLE as exc:
+            raise errors.Unavailable(f"{self._name} on {server} cannot be reached now.") from exc
+        crash.point("rpc.after_cast")

@@ -72,6 +72,17 @@ def of_instance(tx: Transaction, instance_uuid: str, *, lock: bool = False) -> d
     return {request.uuid: request for request in page(tx, Filter(instance_uuid=instance_uuid))}
 
 
+def hosts_of_instances(tx: Transaction, instance_uuids: Collection[str]) -> dict[str, set[str]]:
+    """Where each of those instances has requests; one that has none is left out."""
+    statement = select(Arq.instance_uuid, Arq.hostname).where(
+        Arq.instance_uuid.in_(instance_uuids), Arq.hostname.is_not(None)
+    )
+    found: dict[str, set[str]] = {}
+    for instance, hostname in tx.execute(statement.distinct()):
+        found.setdefault(instance, set()).add(hostname)
+    return found
+
+
 def page(tx: Transaction, wanted: Filter = ANY, part: paging.Page = paging.ALL) -> list[arq.Arq]:
     scope = None if wanted.project_id is None else Arq.project_id == wanted.project_id
     statement = paging.cut(tx, select(Arq).where(*_conditions(wanted)), part, SORTS, scope)

@@ -22,6 +22,7 @@ from oslo_config import cfg
 from oslo_db.sqlalchemy import engines
 from sqlalchemy import Connection, Engine, event, exc, make_url
 
+from cyborg import crash
 from cyborg.domain import errors
 from cyborg.store import sqlite
 
@@ -92,6 +93,8 @@ class Store:
         """A write transaction. Never open one inside another: on SQLite the inner one waits for the outer."""
         with _translated(), self._writer(), self._writing.begin() as tx:
             yield tx
+            crash.point("store.before_commit")
+        crash.point("store.after_commit")
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:

@@ -55,6 +55,8 @@ def read(tx: Transaction, host: AnyRow) -> inventory.Host:
         shape=shape(host),
         moving_to=None if host.moving_layout is None else Shape(layout=host.moving_layout, naming=host.moving_naming),
         status=host.status,
+        down_since=host.down_since,
+        seen_at=host.seen_at,
         devices=tuple(_device(card, attributes) for card in cards),
     )
 
@@ -74,6 +76,7 @@ def host_columns(host: inventory.Host) -> dict[str, Any]:
         "moving_layout": host.moving_to and host.moving_to.layout,
         "moving_naming": host.moving_to and host.moving_to.naming,
         "status": host.status,
+        "down_since": host.down_since,
     }
 
 

@@ -77,6 +77,11 @@ def names_of_arqs(tx: Transaction, arq_uuids: Collection[str]) -> tuple[str, ...
     return tuple(tx.execute(statement).scalars())
 
 
+def names(tx: Transaction, after: str = "", limit: int = 50) -> tuple[str, ...]:
+    """The next names in order."""
+    return tuple(tx.execute(select(Host.name).where(Host.name > after).order_by(Host.name).limit(limit)).scalars())
+
+
 def of_device(tx: Transaction, device_uuid: str) -> str | None:
     statement = select(Host.name).join(Device, Device.host_id == Host.id).where(Device.uuid == device_uuid)
     return tx.execute(statement).scalar_one_or_none()

@@ -55,7 +55,10 @@ class Stamped:
 
 
 class Host(Stamped, Base):
-    """``moving_layout`` and ``moving_naming`` are set while a reshape is under way, by a command that may have died."""
+    """``moving_layout`` and ``moving_naming`` are set while a reshape is under way, by a command that may have died.
+
+    ``down_since`` is set while what is free there is withheld because its agent is silent.
+    """
 
     __tablename__ = "hosts"
     __table_args__ = (*_sorted("status", "created_at"), TABLE_OPTIONS)
@@ -79,10 +82,11 @@ class Host(Stamped, Base):
     status: Mapped[inventory.HostStatus] = mapped_column(
         Choice(inventory.HostStatus, 32), default=inventory.HostStatus.ENABLED, server_default="enabled", sort_order=200
     )
+    down_since: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime, sort_order=201)
 
 
 class Report(Base):
-    """The digest of the last settled report; "" asks the agent for a full one."""
+    """The digest of the last settled report; "" asks the agent for a full one. ``sequence`` counts those stored."""
 
     __tablename__ = "reports"
     __table_args__ = (UniqueConstraint("host_id", "driver"), TABLE_OPTIONS)
@@ -92,6 +96,7 @@ class Report(Base):
     driver: Mapped[str] = mapped_column(Name)
     digest: Mapped[str] = mapped_column(Name)
     reported_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+    sequence: Mapped[int] = mapped_column(BigId, default=0, server_default=text("0"))
 
 
 class Device(Stamped, Base):

@@ -88,6 +88,12 @@ def take_due(
     return [_operation(row, owner, lease_until) for row in rows]
 
 
+def late(tx: Transaction, moment: datetime.datetime, limit: int = 100) -> list[Operation]:
+    """Those that should be over by now, the oldest first."""
+    statement = select(Table).where(Table.deadline < moment).order_by(Table.id).limit(limit)
+    return [_operation(row, row.owner, row.lease_until) for row in tx.execute(statement)]
+
+
 def finish(tx: Transaction, one: Operation, *, owner: str) -> bool:
     """Done, and gone; False when the lease was lost, and with it the right to say so."""
     return tx.execute(delete(Table).where(_mine(one, owner))).rowcount == 1
@@ -127,7 +133,7 @@ def _row(one: Operation) -> dict[str, Any]:
     }
 
 
-def _operation(row: Row[*tuple[Any, ...]], owner: str, until: datetime.datetime) -> Operation:
+def _operation(row: Row[*tuple[Any, ...]], owner: str | None, until: datetime.datetime | None) -> Operation:
     return Operation(
         uuid=row.uuid,
         kind=row.kind,

@@ -12,6 +12,7 @@ from oslo_config import cfg
 from cyborg.api import wiring
 
 PUBLIC_ROUTES = "acl_public_routes"
+DEFAULT_PUBLIC = "/, /v2, /v2/openapi.json"
 ALIAS = "/accelerator"
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -28,7 +29,7 @@ class AuthTokenMiddleware:
     def factory(cls, _global: dict[str, str], **local: str) -> Callable[[Application], "AuthTokenMiddleware"]:
         """PasteDeploy's way in; ``acl_public_routes`` lists the paths that need no token."""
         conf = wiring.current().conf
-        public = [path.strip() for path in local.get(PUBLIC_ROUTES, "/, /v2").split(",")]
+        public = [path.strip() for path in local.get(PUBLIC_ROUTES, DEFAULT_PUBLIC).split(",")]
         return lambda application: cls(application, conf, public)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

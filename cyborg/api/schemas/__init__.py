@@ -29,7 +29,7 @@ def _matches(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterato
         yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-Validator = validators.extend(jsonschema.Draft202012Validator, {"pattern": _matches})  # type: ignore[no-untyped-call]
+Validator = validators.extend(jsonschema.Draft202012Validator, {"pattern": _matches})
 
 
 def check(value: Any, schema: Mapping[str, Any], where: str) -> None:

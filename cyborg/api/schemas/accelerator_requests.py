@@ -19,10 +19,16 @@ CREATE: common.Schema = {
     "properties": {"device_profile_name": {"type": "string"}},
 }
 
-LIST_QUERY: common.Schema = {
-    "type": "object",
-    "properties": {"instance": common.UUID, "bind_state": {"enum": ["resolved"]}},
-}
+LIST_QUERY: common.Schema = common.query(
+    always={"instance": common.UUID, "bind_state": {"enum": ["resolved"]}},
+    filters={
+        "state": {"enum": [str(state) for state in arq.State]},
+        "hostname": common.TEXT,
+        "device_profile_name": common.TEXT,
+        "project_id": common.TEXT,
+    },
+    sorts=("created_at", "uuid", "state"),
+)
 
 DELETE_QUERY: common.Schema = {
     "type": "object",
@@ -55,6 +61,38 @@ UPDATE: common.Schema = {
     },
 }
 
+#: When a request last came to each state; Initial is ``created_at``, and a request that is Deleting soon is gone.
+STATE_TIMES = {
+    arq.State.BIND_STARTED: "bind_started_at",
+    arq.State.BOUND: "bound_at",
+    arq.State.BIND_FAILED: "bind_failed_at",
+    arq.State.UNBOUND: "unbound_at",
+    arq.State.UNBIND_FAILED: "unbind_failed_at",
+}
+
+ONE: common.Schema = common.answer(
+    "AcceleratorRequest",
+    {
+        "uuid": common.UUID,
+        "state": {"enum": [str(one) for one in arq.State]},
+        "device_profile_name": common.STRING,
+        "device_profile_group_id": {"type": "integer", "minimum": 0},
+        "hostname": common.NULLABLE_STRING,
+        "device_rp_uuid": common.NULLABLE_UUID,
+        "instance_uuid": common.NULLABLE_UUID,
+        "project_id": common.NULLABLE_STRING,
+        "attach_handle_type": {"type": "string", "description": "Empty unless the request is bound"},
+        "attach_handle_uuid": common.NULLABLE_UUID,
+        "attach_handle_info": {"type": "object", "additionalProperties": {"type": "string"}},
+        "created_at": common.TIME,
+        "updated_at": common.NULLABLE_TIME,
+        "links": common.LINKS,
+        **common.details({"fault": common.NULLABLE_STRING}),
+        **common.details(dict.fromkeys(STATE_TIMES.values(), common.NULLABLE_TIME)),
+    },
+)
+LIST: common.Schema = common.listing("AcceleratorRequests", "arqs", ONE)
+
 
 class Change(TypedDict, total=False):
     op: Literal["add", "remove"]
@@ -67,8 +105,6 @@ class Update(NamedTuple):
 
     uuids: tuple[str, ...]
     bindings: tuple[arq.Binding, ...]
-    #: The project to which a request is given, where the body says so.
-    projects: Mapping[str, str]
 
 
 def read_update(body: Mapping[str, list[Change]]) -> Update:
@@ -85,9 +121,8 @@ def read_update(body: Mapping[str, list[Change]]) -> Update:
         raise errors.InvalidRequest("One body either binds ('add') or unbinds ('remove'); send two.")
     uuids = tuple(changes)
     if operations == {"remove"}:
-        return Update(uuids, (), {})
-    projects = {uuid: values[PROJECT] for uuid, values in changes.items() if PROJECT in values}
-    return Update(uuids, tuple(_binding(uuid, values) for uuid, values in changes.items()), projects)
+        return Update(uuids, ())
+    return Update(uuids, tuple(_binding(uuid, values) for uuid, values in changes.items()))
 
 
 def names_project(body: Mapping[str, list[Change]]) -> bool:
@@ -116,4 +151,5 @@ def _binding(uuid: str, values: Mapping[str, str]) -> arq.Binding:
         hostname=values["hostname"],
         device_rp_uuid=common.uuid_of(values["device_rp_uuid"], f"{uuid}: /device_rp_uuid"),
         instance_uuid=common.uuid_of(values["instance_uuid"], f"{uuid}: /instance_uuid"),
+        project_id=values.get(PROJECT),
     )

@@ -3,10 +3,9 @@
 
 from cyborg.api.schemas import common
 
-QUERY: common.Schema = {
-    "type": "object",
-    "properties": {"deployable_id": common.INTEGER_TEXT, "key": common.TEXT},
-}
+QUERY: common.Schema = common.query(
+    always={"deployable_id": common.INTEGER_TEXT, "key": common.TEXT}, sorts=("created_at", "uuid", "key")
+)
 
 _FLAT: common.Schema = {
     "type": "object",
@@ -26,3 +25,17 @@ CREATE: common.Schema = {
     "then": {"properties": {"attribute": _FLAT}},
     "else": _FLAT,
 }
+
+ONE: common.Schema = common.answer(
+    "Attribute",
+    {
+        "uuid": common.UUID,
+        "deployable_id": {"type": "integer"},
+        "key": common.STRING,
+        "value": common.STRING,
+        "created_at": common.TIME,
+        "updated_at": common.NULLABLE_TIME,
+        "links": common.LINKS,
+    },
+)
+LIST: common.Schema = common.listing("Attributes", "attributes", ONE)

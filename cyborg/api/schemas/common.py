@@ -3,18 +3,40 @@
 
 import re
 import uuid as uuid_module
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from cyborg.domain import errors
+from cyborg.api import microversions
+from cyborg.api.microversions import Version
+from cyborg.domain import errors, inventory
 
 Schema = dict[str, Any]
+#: The version from which on a member exists, and the first one in which it does not exist any more.
+SINCE = "x-openstack-min-version"
+UNTIL = "x-openstack-removed-in-version"
 
 _UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _INTEGER = re.compile(r"[0-9]{1,18}", re.ASCII)
 NOTHING: Schema = {"type": "object", "properties": {}}
 UUID: Schema = {"type": "string", "format": "uuid"}
 TEXT: Schema = {"type": "string", "maxLength": 255}
+STRING: Schema = {"type": "string"}
+NULLABLE_STRING: Schema = {"type": ["string", "null"]}
+NULLABLE_UUID: Schema = {"type": ["string", "null"], "format": "uuid"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+NULLABLE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
+LINKS: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "title": "Link",
+        "type": "object",
+        "properties": {"href": {"type": "string", "format": "uri"}, "rel": {"type": "string"}},
+        "required": ["href", "rel"],
+        "additionalProperties": False,
+    },
+}
+GENERATION: Schema = {"type": "integer", "minimum": 0, "description": "Grows with every change; for If-Match"}
 #: A number in a query, or in a body as clients may send it.
 INTEGER_TEXT: Schema = {"type": "string", "pattern": "^[0-9]{1,9}$"}
 FILTER_FIELDS = (
@@ -35,6 +57,81 @@ FILTERS: Schema = {
     "filters.field": {"type": "array", "items": {"type": "string", "enum": list(FILTER_FIELDS)}},
     "filters.value": {"type": "array", "items": {"type": "string", "maxLength": 255}},
 }
+
+
+def since(version: Version, schema: Schema) -> Schema:
+    """``schema`` for a member that exists from ``version`` on."""
+    return {**schema, SINCE: str(version)}
+
+
+def until(version: Version, schema: Schema) -> Schema:
+    """``schema`` for a member that exists below ``version`` only."""
+    return {**schema, UNTIL: str(version)}
+
+
+def at(schema: Schema, version: Version) -> Schema:
+    """``schema`` as it is in ``version``: without the members that came later, or had gone before."""
+    found: Schema = {name: _at(value, version) for name, value in schema.items()}
+    if "properties" in schema:
+        members = {name for name, rule in schema["properties"].items() if exists(rule, version)}
+        found["properties"] = {name: rule for name, rule in found["properties"].items() if name in members}
+        later = schema["properties"].keys() - members
+        if "required" in schema:
+            found["required"] = [name for name in schema["required"] if name not in later]
+    return found
+
+
+def _at(value: Any, version: Version) -> Any:
+    if isinstance(value, dict):
+        return at(value, version)
+    if isinstance(value, list):
+        return [_at(item, version) for item in value if exists(item, version)]
+    return value
+
+
+def exists(schema: Any, version: Version) -> bool:
+    """Whether what ``schema`` describes is there in ``version``."""
+    if not isinstance(schema, dict):
+        return True
+    since, until = _version(schema.get(SINCE)), _version(schema.get(UNTIL))
+    return (since is None or since <= version) and (until is None or version < until)
+
+
+def _version(text: str | None) -> Version | None:
+    if text is None:
+        return None
+    major, minor = text.split(".")
+    return Version(int(major), int(minor))
+
+
+def query(
+    *,
+    always: Mapping[str, Schema] | None = None,
+    before: Mapping[str, Schema] | None = None,
+    filters: Mapping[str, Schema] | None = None,
+    sorts: Iterable[str],
+) -> Schema:
+    """The query of a list: ``always``; ``before`` below the version with pages; from there on ``filters`` and pages."""
+    pages: dict[str, Schema] = {
+        **(filters or {}),
+        "limit": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"},
+        "marker": UUID,
+        "sort_key": {"type": "string", "enum": [*sorts]},
+        "sort_dir": {"type": "string", "enum": ["asc", "desc"]},
+    }
+    return {
+        "type": "object",
+        "properties": {
+            **(always or {}),
+            **{name: until(microversions.PAGES, rule) for name, rule in (before or {}).items()},
+            **{name: since(microversions.PAGES, rule) for name, rule in pages.items()},
+        },
+    }
+
+
+def details(members: Mapping[str, Schema]) -> dict[str, Schema]:
+    """``members`` as they exist from the version with details on."""
+    return {name: since(microversions.DETAILS, rule) for name, rule in members.items()}
 
 
 def is_uuid(text: str) -> bool:
@@ -67,3 +164,26 @@ def choice_of(text: str, what: str, choices: Iterable[str]) -> str:
     if text not in (known := sorted(choices)):
         raise errors.InvalidRequest(f"{what} must be one of {', '.join(known)}, not {text[:80]!r}.")
     return text
+
+
+def answer(title: str, members: Mapping[str, Schema], *, optional: Collection[str] = ()) -> Schema:
+    """The schema of an object that is answered: just these members, all there unless ``optional``."""
+    return {
+        "title": title,
+        "type": "object",
+        "properties": dict(members),
+        "required": [name for name in members if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def listing(title: str, collection: str, one: Schema) -> Schema:
+    links = f"{collection}_links"
+    members = {collection: {"type": "array", "items": one}, links: since(microversions.PAGES, LINKS)}
+    return answer(title, members, optional=(links,))
+
+
+#: Numbers of accelerators, by state.
+COUNTS: Schema = answer(
+    "Counts", {str(state): {"type": "integer", "minimum": 0} for state in inventory.AcceleratorState}
+)

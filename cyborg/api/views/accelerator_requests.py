@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accelerator requests on the wire."""
 
+from cyborg.api import microversions
 from cyborg.api.request import Request
+from cyborg.api.schemas.accelerator_requests import STATE_TIMES
 from cyborg.api.views import common
 from cyborg.domain import arq
 
@@ -10,7 +12,7 @@ LISTED = "arqs"
 
 
 def one(request: Request, found: arq.Arq) -> common.Wire:
-    return {
+    wire: common.Wire = {
         "uuid": found.uuid,
         "state": str(found.state),
         "device_profile_name": found.profile_name,
@@ -24,6 +26,9 @@ def one(request: Request, found: arq.Arq) -> common.Wire:
         "updated_at": found.updated_at,
         "links": common.links(request, COLLECTION, found.uuid),
     }
+    if request.version >= microversions.DETAILS:
+        wire |= {"fault": found.fault, **{name: found.entered.get(state) for state, name in STATE_TIMES.items()}}
+    return wire
 
 
 def _attachment(found: arq.Arq) -> common.Wire:

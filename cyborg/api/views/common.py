@@ -5,6 +5,9 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
+import pecan
+
+from cyborg.api import microversions
 from cyborg.api.request import Request
 
 Wire = dict[str, Any]
@@ -12,6 +15,12 @@ Wire = dict[str, Any]
 
 def links(request: Request, collection: str, uuid: str) -> list[dict[str, str]]:
     return [{"href": request.link("v2", collection, uuid), "rel": "self"}]
+
+
+def tag(request: Request, response: pecan.Response, generation: int) -> None:
+    """Say at which generation the object is that is answered alone."""
+    if request.version >= microversions.DETAILS:
+        response.etag = str(generation)
 
 
 def time(moment: datetime.datetime | None) -> str | None:

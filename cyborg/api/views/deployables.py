@@ -3,6 +3,7 @@
 
 import json
 
+from cyborg.api import microversions
 from cyborg.api.request import Request
 from cyborg.api.views import common
 from cyborg.store.records import DeployableRecord
@@ -12,7 +13,7 @@ COLLECTION = "deployables"
 
 def one(request: Request, record: DeployableRecord) -> common.Wire:
     bookmark = {"href": request.link(COLLECTION, record.uuid), "rel": "bookmark"}
-    return {
+    wire: common.Wire = {
         "uuid": record.uuid,
         "parent_id": record.parent_id,
         "root_id": record.root_id,
@@ -27,3 +28,11 @@ def one(request: Request, record: DeployableRecord) -> common.Wire:
         "created_at": common.time(record.created_at),
         "updated_at": common.time(record.updated_at),
     }
+    if request.version >= microversions.DETAILS:
+        wire |= {
+            "device_uuid": record.device_uuid,
+            "hostname": record.hostname,
+            "health": str(record.health),
+            "health_reasons": list(record.health_reasons),
+        }
+    return wire

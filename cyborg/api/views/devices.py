@@ -6,13 +6,14 @@ import json
 from cyborg.api import microversions
 from cyborg.api.request import Request
 from cyborg.api.views import common
+from cyborg.domain import status
 from cyborg.store.records import DeviceRecord
 
 COLLECTION = "devices"
 
 
 def one(request: Request, record: DeviceRecord) -> common.Wire:
-    wire = {
+    wire: common.Wire = {
         "uuid": record.uuid,
         "type": str(record.type),
         "vendor": record.vendor,
@@ -26,7 +27,23 @@ def one(request: Request, record: DeviceRecord) -> common.Wire:
     }
     if request.version >= microversions.DEVICE_STATUS:
         wire["status"] = str(record.status)
+    if request.version >= microversions.DETAILS:
+        wire |= {
+            "health": str(record.health),
+            "health_reasons": list(record.health_reasons),
+            "generation": record.generation,
+        }
     return wire
+
+
+def effect(found: status.Effect, *, drain: bool) -> common.Wire:
+    return {
+        "status": str(found.status),
+        "before": dict(found.before),
+        "after": dict(found.after),
+        "holders": found.holders,
+        "refused": None if drain else found.refusal,
+    }
 
 
 def _board(record: DeviceRecord) -> str:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Version 2, microversions 2.0 to 2.3."""
+"""Version 2, with its microversions."""

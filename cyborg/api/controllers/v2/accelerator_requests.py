@@ -5,6 +5,7 @@ What another project owns looks as if it were not there, unless the caller is an
 with a valid service token: that one acts for the instance, whoever's it is.
 """
 
+import dataclasses
 import uuid as uuid_module
 from collections.abc import Collection, Iterable
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from http import HTTPStatus
 import pecan
 
 from cyborg.api import microversions, routing
+from cyborg.api.controllers.v2 import paging
 from cyborg.api.request import Request
 from cyborg.api.schemas import accelerator_requests as schema
 from cyborg.api.schemas import common
@@ -21,42 +23,41 @@ from cyborg.domain import arq, errors, profile
 from cyborg.policies import accelerator_requests as policies
 from cyborg.store import arqs, device_profiles
 
+UNRESOLVED = frozenset(arq.State) - arq.RESOLVED
+
 
 class AcceleratorRequestsController(routing.Resource):
-    @routing.route("GET")
+    @routing.route("GET", query=schema.LIST_QUERY, answer=schema.LIST)
     def get_all(self, request: Request, _response: pecan.Response) -> Wire:
         """200; 400 query; 403; 423 ``bind_state=resolved`` and some request of the instance is not."""
         request.allow(policies.GET_ALL)
-        query = request.query_as(schema.LIST_QUERY)
-        instance, resolved = query.get("instance"), "bind_state" in query
-        wanted = arqs.Filter(
-            instance_uuid=common.uuid_of(instance, "instance") if instance else None,
-            project_id=_project(request),
-            states=arq.RESOLVED if resolved and not instance else None,
-        )
+        listing = paging.read(request)
+        wanted = _filter(request, listing)
         with request.store.reading() as tx:
-            found = arqs.page(tx, wanted)
-        if resolved:
-            _check_resolved(found)
-        return listed(view.LISTED, [view.one(request, one) for one in found])
+            if wanted.instance_uuid and "bind_state" in listing.query:
+                _check_resolved(arqs.page(tx, dataclasses.replace(wanted, states=UNRESOLVED)))
+            found = arqs.page(tx, wanted, listing.part)
+        return listing.answer(view.COLLECTION, [view.one(request, one) for one in found], view.LISTED)
 
-    @routing.route("GET", "{uuid}")
+    @routing.route("GET", "{uuid}", answer=schema.ONE)
     def get_one(self, request: Request, _response: pecan.Response, uuid: str) -> Wire:
         """200; 400 no uuid; 403; 404 unknown, or another project's."""
         request.allow(policies.GET_ONE)
-        request.query_as(common.NOTHING)
+        request.read_query()
         (found,) = _load(request, [common.uuid_of(uuid, "An accelerator request")])
         request.allow(policies.GET_ONE, project_id=found.project_id)
         return view.one(request, found)
 
-    @routing.route("POST")
+    @routing.route("POST", body=schema.CREATE, answer=schema.LIST)
     def post(self, request: Request, response: pecan.Response) -> Wire:
         """201; 400 body; 403; 404 the profile is unknown."""
         request.allow(policies.CREATE)
-        request.query_as(common.NOTHING)
-        name = request.body_as(schema.CREATE)["device_profile_name"]
+        request.read_query()
+        name = request.read_body()["device_profile_name"]
+        # A project that a private profile is not shared with does not know of it, whichever service asks for it.
+        seen_by = None if request.caller.is_admin else request.caller.project_id or ""
         with request.store.transaction() as tx:
-            known = device_profiles.page(tx, device_profiles.Filter(names=[name]))
+            known = device_profiles.page(tx, device_profiles.Filter(names=[name], seen_by=seen_by))
             if not known:
                 raise errors.NotFound(f"There is no device profile named {name[:80]!r}.")
             made = _new_requests(known[0].name, profile.load_groups(known[0].groups), request.caller.project_id)
@@ -65,40 +66,39 @@ class AcceleratorRequestsController(routing.Resource):
         response.status_int = HTTPStatus.CREATED
         return listed(view.LISTED, [view.one(request, stored[one.uuid]) for one in made])
 
-    @routing.route("PATCH")
+    @routing.route("PATCH", body=schema.UPDATE)
     def patch(self, request: Request, response: pecan.Response) -> pecan.Response:
         """202; 400 body, or the instance has requests already; 403; 404; 406 project below 2.1; 409; 503."""
         _need_service_token(request, "Binding and unbinding accelerator requests")
-        request.query_as(common.NOTHING)
-        body = request.body_as(schema.UPDATE)
+        request.read_query()
+        body = request.read_body()
         _check_project_allowed(request, schema.names_project(body))
         update = schema.read_update(body)
         found = _load(request, update.uuids)
         _allow_each(request, policies.UPDATE, found)
         if update.bindings:
-            _check_owners_stay(update, found)
             request.conductor.bind(request.caller, update.bindings)
         else:
             request.conductor.unbind(request.caller, update.uuids)
         response.status_int = HTTPStatus.ACCEPTED
         return response
 
-    @routing.route("PATCH", "{uuid}")
+    @routing.route("PATCH", "{uuid}", body=schema.UPDATE)
     def patch_alias(self, request: Request, response: pecan.Response, uuid: str) -> pecan.Response:
         """As `patch`, where openstacksdk sends it: the body names the requests."""
         common.uuid_of(uuid, "An accelerator request")
         return self.patch(request, response)
 
-    @routing.route("DELETE", "{uuids}")
+    @routing.route("DELETE", "{uuid}")
     def delete(self, request: Request, response: pecan.Response, uuids: str) -> pecan.Response:
         """204; 400 no uuid; 403; 404 one of them is unknown: the others are gone all the same; 503."""
-        request.query_as(common.NOTHING)
+        request.read_query()
         return _delete(request, response, uuids)
 
-    @routing.route("DELETE")
+    @routing.route("DELETE", query=schema.DELETE_QUERY)
     def delete_by_query(self, request: Request, response: pecan.Response) -> pecan.Response:
         """204, also when the instance has none; 400 unless exactly one of ``arqs`` and ``instance``; 403; 404; 503."""
-        query = request.query_as(schema.DELETE_QUERY)
+        query = request.read_query()
         if len(query) != 1:
             raise errors.InvalidRequest("Say which to delete: either ?arqs=uuid1,uuid2 or ?instance=uuid.")
         if "arqs" in query:
@@ -108,6 +108,22 @@ class AcceleratorRequestsController(routing.Resource):
         request.conductor.delete_for_instance(request.caller, common.uuid_of(query["instance"], "instance"))
         response.status_int = HTTPStatus.NO_CONTENT
         return response
+
+
+def _filter(request: Request, listing: paging.Listing) -> arqs.Filter:
+    query, own = listing.query, _project(request)
+    project = query.get("project_id")
+    states = {arq.State(query["state"])} if "state" in query else None
+    if "bind_state" in query and "instance" not in query:
+        states = set(arq.RESOLVED) if states is None else states & arq.RESOLVED
+    return arqs.Filter(
+        instance_uuid=listing.uuid("instance"),
+        project_id=project if own is None else own,
+        uuids=() if own is not None and project not in (None, own) else None,
+        states=states,
+        hostname=query.get("hostname"),
+        profile_name=query.get("device_profile_name"),
+    )
 
 
 def _sees_all(request: Request) -> bool:
@@ -153,10 +169,10 @@ def _need_service_token(request: Request, what: str) -> None:
         )
 
 
-def _check_resolved(found: Iterable[arq.Arq]) -> None:
-    waiting = [one.uuid for one in found if one.state not in arq.RESOLVED]
+def _check_resolved(waiting: Collection[arq.Arq]) -> None:
     if waiting:
-        raise errors.NotResolved(f"Accelerator requests are not resolved yet: {', '.join(waiting)}. Ask again later.")
+        uuids = ", ".join(one.uuid for one in waiting)
+        raise errors.NotResolved(f"Accelerator requests are not resolved yet: {uuids}. Ask again later.")
 
 
 def _new_requests(name: str, groups: Iterable[profile.Group], project_id: str | None) -> list[arq.Arq]:
@@ -181,13 +197,6 @@ def _check_project_allowed(request: Request, named: bool) -> None:  # noqa: FBT0
         )
     if named and not request.caller.is_admin:
         raise errors.Forbidden("Only administrators may give /project_id.")
-
-
-def _check_owners_stay(update: schema.Update, found: Iterable[arq.Arq]) -> None:
-    for one in found:
-        project = update.projects.get(one.uuid, one.project_id)
-        if project != one.project_id:
-            raise errors.Conflict(f"Accelerator request {one.uuid} belongs to project {one.project_id}, not {project}.")
 
 
 def _delete(request: Request, response: pecan.Response, text: str) -> pecan.Response:

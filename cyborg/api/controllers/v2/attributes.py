@@ -6,44 +6,45 @@ from http import HTTPStatus
 import pecan
 
 from cyborg.api import routing
+from cyborg.api.controllers.v2 import paging
 from cyborg.api.request import Request
 from cyborg.api.schemas import attributes as schema
 from cyborg.api.schemas import common
 from cyborg.api.views import attributes as view
-from cyborg.api.views.common import Wire, listed
+from cyborg.api.views.common import Wire
 from cyborg.policies import attributes as policies
 from cyborg.store import attributes
 
 
 class AttributesController(routing.Resource):
-    @routing.route("GET")
+    @routing.route("GET", query=schema.QUERY, answer=schema.LIST)
     def get_all(self, request: Request, _response: pecan.Response) -> Wire:
         """200; 400 query; 403."""
         request.allow(policies.GET_ALL)
-        query = request.query_as(schema.QUERY)
-        deployable = query.get("deployable_id")
+        listing = paging.read(request)
+        deployable = listing.query.get("deployable_id")
         wanted = attributes.Filter(
             deployable_id=None if deployable is None else common.integer_of(deployable, "deployable_id"),
-            key=query.get("key"),
+            key=listing.query.get("key"),
         )
         with request.store.reading() as tx:
-            found = attributes.page(tx, wanted)
-        return listed(view.COLLECTION, [view.one(request, record) for record in found])
+            found = attributes.page(tx, wanted, listing.part)
+        return listing.answer(view.COLLECTION, [view.one(request, record) for record in found])
 
-    @routing.route("GET", "{uuid}")
+    @routing.route("GET", "{uuid}", answer=schema.ONE)
     def get_one(self, request: Request, _response: pecan.Response, uuid: str) -> Wire:
         """200; 400 no uuid; 403; 404."""
         request.allow(policies.GET_ONE)
-        request.query_as(common.NOTHING)
+        request.read_query()
         with request.store.reading() as tx:
             return view.one(request, attributes.get(tx, common.uuid_of(uuid, "An attribute")))
 
-    @routing.route("POST")
+    @routing.route("POST", body=schema.CREATE, answer=schema.ONE)
     def post(self, request: Request, response: pecan.Response) -> Wire:
         """201; 400 body; 403; 404 deployable; 409 the key is taken."""
         request.allow(policies.CREATE)
-        request.query_as(common.NOTHING)
-        body = request.body_as(schema.CREATE)
+        request.read_query()
+        body = request.read_body()
         given = body.get("attribute", body)
         deployable = common.integer_of(str(given["deployable_id"]), "deployable_id")
         with request.store.transaction() as tx:
@@ -55,7 +56,7 @@ class AttributesController(routing.Resource):
     def delete(self, request: Request, response: pecan.Response, uuid: str) -> pecan.Response:
         """204; 400 no uuid; 403; 404; 409 a driver reports it."""
         request.allow(policies.DELETE)
-        request.query_as(common.NOTHING)
+        request.read_query()
         with request.store.transaction() as tx:
             attributes.delete(tx, common.uuid_of(uuid, "An attribute"))
         response.status_int = HTTPStatus.NO_CONTENT

@@ -9,43 +9,46 @@ from cyborg.api.request import Request
 from cyborg.api.schemas import common
 from cyborg.api.schemas import deployables as schema
 from cyborg.api.views import deployables as view
-from cyborg.api.views.common import Wire, listed
+from cyborg.api.views.common import Wire
 from cyborg.domain import errors
 from cyborg.policies import deployables as policies
 from cyborg.store import deployables
 
 
 class DeployablesController(routing.Resource):
-    @routing.route("GET")
+    @routing.route("GET", query=schema.QUERY, answer=schema.LIST)
     def get_all(self, request: Request, _response: pecan.Response) -> Wire:
         """200; 400 query; 403."""
         request.allow(policies.GET_ALL)
-        query = request.query_as(schema.QUERY)
-        pairs = common.pairs_of(query)
-        wanted = deployables.Filter(name=pairs.get("name"))
+        listing = paging.read(request)
+        wanted = deployables.Filter(
+            name=listing.pairs.get("name", listing.query.get("name")),
+            device_uuid=listing.uuid("device_uuid"),
+            hostname=listing.query.get("hostname"),
+        )
         with request.store.reading() as tx:
-            found = deployables.page(tx, wanted, paging.page(request, query, pairs))
-        return listed(view.COLLECTION, [view.one(request, record) for record in found])
+            found = deployables.page(tx, wanted, listing.part)
+        return listing.answer(view.COLLECTION, [view.one(request, record) for record in found])
 
-    @routing.route("GET", "{uuid}")
+    @routing.route("GET", "{uuid}", answer=schema.ONE)
     def get_one(self, request: Request, _response: pecan.Response, uuid: str) -> Wire:
         """200; 400 no uuid; 403; 404."""
         request.allow(policies.GET_ONE)
-        request.query_as(common.NOTHING)
+        request.read_query()
         with request.store.reading() as tx:
             return view.one(request, deployables.get(tx, common.uuid_of(uuid, "A deployable")))
 
-    @routing.route("PATCH", "{uuid}/program")
+    @routing.route("PATCH", "{uuid}/program", body=schema.PROGRAM, answer=schema.ONE)
     def program(self, request: Request, _response: pecan.Response, uuid: str) -> Wire:
         """400 body; 403; 404; 409 the driver cannot program."""
         request.allow(policies.PROGRAM)
-        request.query_as(common.NOTHING)
-        request.body_as(schema.PROGRAM)
+        request.read_query()
+        request.read_body()
         with request.store.reading() as tx:
             found = deployables.get(tx, common.uuid_of(uuid, "A deployable"))
         raise errors.Conflict(f"Deployable {found.uuid} cannot be programmed: driver {found.driver} does not offer it.")
 
-    @routing.route("PATCH", "{uuid}/program/{again}")
+    @routing.route("PATCH", "{uuid}/program/{again}", body=schema.PROGRAM, answer=schema.ONE)
     def program_alias(self, request: Request, response: pecan.Response, uuid: str, again: str) -> Wire:
         """As `program`, where openstacksdk sends it; 400 when the path names two deployables."""
         if common.uuid_of(uuid, "A deployable") != common.uuid_of(again, "A deployable"):

@@ -20,9 +20,12 @@ from cyborg.rpc import messaging
 from cyborg.rpc.conductor import ConductorClient
 from cyborg.store import models, schema
 from cyborg.store.engine import Store
+from cyborg.tests.unit.api.documented import Documented
 
 PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
-COLLECTIONS = ("devices", "deployables", "attributes", "device_profiles", "accelerator_requests")
+#: What there is in the oldest version, and in the newest.
+OLDEST_COLLECTIONS = ("accelerator_requests", "attributes", "deployables", "device_profiles", "devices")
+COLLECTIONS = (*OLDEST_COLLECTIONS, "accelerators", "hosts")
 
 
 def configured(**api: Any) -> cfg.ConfigOpts:
@@ -42,7 +45,7 @@ class Api:
         self.conf = conf
         self.store = store
         self.conductor = conductor
-        self.application = app.load(conf, store, conductor)
+        self.application: app.Application = Documented(app.load(conf, store, conductor))
 
     def call(
         self,

@@ -3,6 +3,7 @@
 
 import json
 import logging
+from typing import NoReturn
 
 import pytest
 
@@ -51,7 +52,7 @@ class Broken(ConductorClient):
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def set_device_status(self, *_: object) -> None:
+    def set_device_status(self, *_: object, **_options: object) -> NoReturn:
         raise self.error
 
 

@@ -8,7 +8,7 @@ import pytest
 import webob
 
 from cyborg.tests import builders
-from cyborg.tests.unit.api.conftest import Api
+from cyborg.tests.unit.api.conftest import COLLECTIONS, Api
 
 UNKNOWN = "7e62f5a8-9d71-4d0c-ad8b-5f2b1e0a3c11"
 GARBAGE: dict[str, Any] = {
@@ -58,6 +58,12 @@ ROUTES = (
     ("PATCH", f"/v2/deployables/{UNKNOWN}/program"),
     ("PATCH", f"/v2/deployables/{UNKNOWN}/program/{UNKNOWN}"),
 )
+#: Routes whose bodies came later, with what garbage may mean there.
+LATER_ROUTES = (
+    ("POST", f"/v2/devices/{UNKNOWN}/disable"),
+    ("POST", f"/v2/devices/{UNKNOWN}/enable"),
+    ("PATCH", "/v2/device_profiles/gpu"),
+)
 HOSTILE = (
     "%00",
     "%ff",
@@ -94,6 +100,20 @@ def test_a_body_that_is_garbage_is_refused(api: Api, method: str, path: str, wha
     assert api.rows() == before
 
 
+@pytest.mark.parametrize("what", GARBAGE)
+@pytest.mark.parametrize(("method", "path"), [*ROUTES, *LATER_ROUTES])
+def test_a_body_that_is_garbage_is_refused_in_the_newest_version_too(
+    api: Api, method: str, path: str, what: str
+) -> None:
+    api.report(builders.gpu_host("host-1"))
+    api.profile()
+    before = api.rows()
+    body = GARBAGE[what]
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    check(api.call(method, path, raw, service=True, version="latest"))
+    assert api.rows() == before
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize(
     ("method", "path"),
@@ -108,12 +128,16 @@ def test_a_body_that_is_garbage_is_refused(api: Api, method: str, path: str, wha
         ("GET", "/v2/accelerator_requests/{}"),
         ("DELETE", "/v2/accelerator_requests/{}"),
         ("PATCH", "/v2/accelerator_requests/{}"),
+        ("GET", "/v2/accelerators/{}"),
+        ("GET", "/v2/hosts/{}"),
+        ("POST", "/v2/hosts/{}/disable"),
         ("GET", "/v2/{}"),
         ("GET", "/{}"),
     ],
 )
 def test_a_path_that_is_garbage_is_refused(api: Api, method: str, path: str, text: str) -> None:
     check(api.call(method, path.format(text), service=True))
+    check(api.call(method, path.format(text), service=True, version="latest"))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -131,6 +155,13 @@ def test_a_path_that_is_garbage_is_refused(api: Api, method: str, path: str, tex
 )
 def test_a_query_that_is_garbage_is_refused(api: Api, query: str, text: str) -> None:
     check(api.call("GET", f"/v2/{query.format(text)}"))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize("argument", ["limit", "marker", "sort_key", "sort_dir", "colour"])
+def test_a_page_that_is_garbage_is_refused(api: Api, collection: str, argument: str, text: str) -> None:
+    check(api.call("GET", f"/v2/{collection}?{argument}={text}", version="latest"))
 
 
 @pytest.mark.parametrize("text", [text for text in HOSTILE if text not in ("%00", "%ff")])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from gabbi import handlers, suitemaker, utils
 
+from cyborg.api import microversions
 from cyborg.tests import builders
 from cyborg.tests.unit.api.conftest import PROVIDER, Api
 
@@ -22,6 +23,7 @@ def test_the_story_holds(story: str, api: Api, monkeypatch: pytest.MonkeyPatch) 
     api.report(builders.mixed_host("host-1"))
     api.report(builders.gpu_host("host-2"), SECOND_PROVIDER)
     monkeypatch.setenv("PROVIDER", PROVIDER)
+    monkeypatch.setenv("NEWEST", str(microversions.MAX))
     monkeypatch.setenv("INSTANCE", str(uuid.uuid4()))
     monkeypatch.setenv("OTHER_INSTANCE", str(uuid.uuid4()))
     told = utils.load_yaml(yaml_file=str(GABBITS / f"{story}.yaml"))

@@ -69,12 +69,22 @@ class Cloud:
             arqs.create(tx, made)
         return [one.uuid for one in made]
 
-    def bind(self, uuids: Sequence[str], *, host: str = "host-1", provider: str = PROVIDER, instance: str = "") -> str:
+    def bind(
+        self,
+        uuids: Sequence[str],
+        *,
+        host: str = "host-1",
+        provider: str = PROVIDER,
+        instance: str = "",
+        project: str | None = None,
+    ) -> str:
         instance = instance or str(uuid.uuid4())
         self.client.bind(
             NOVA,
             [
-                arq.Binding(arq_uuid=one, hostname=host, device_rp_uuid=provider, instance_uuid=instance)
+                arq.Binding(
+                    arq_uuid=one, hostname=host, device_rp_uuid=provider, instance_uuid=instance, project_id=project
+                )
                 for one in uuids
             ],
         )

@@ -5,7 +5,7 @@ import datetime
 
 import pytest
 
-from cyborg.domain import errors
+from cyborg.domain import errors, profile
 from cyborg.store import device_profiles, paging
 from cyborg.store.engine import Store
 from cyborg.store.records import ProfileRecord
@@ -123,3 +123,42 @@ def test_what_cannot_be_stored_is_refused_without_a_word_of_sql(store: Store, na
         pytest.skip("MariaDB keeps NULs whole")
     with pytest.raises(errors.InvalidRequest, match=r"^A value is too long, too large or of a form"):
         create(store, name)
+
+
+def test_a_change_counts_and_an_old_picture_is_refused(store: Store) -> None:
+    made = create(store)
+    with store.transaction() as tx:
+        changed = device_profiles.update(tx, made, {"description": "new"})
+    assert (changed.generation, changed.description, changed.groups) == (made.generation + 1, "new", made.groups)
+    for late in (device_profiles.update, lambda tx, found, _: device_profiles.delete(tx, found, generation=0)):
+        with pytest.raises(errors.Conflict, match="Read it again"), store.transaction() as tx:
+            late(tx, made, {"description": "late"})
+    with store.transaction() as tx:
+        with pytest.raises(errors.Conflict, match="generation 1, not 0"):
+            device_profiles.check_generation(device_profiles.get(tx, made.uuid), 0)
+        device_profiles.delete(tx, changed, generation=changed.generation)
+        with pytest.raises(errors.NotFound):
+            device_profiles.get(tx, made.uuid)
+
+
+def test_a_private_profile_is_seen_by_the_projects_it_is_shared_with(store: Store) -> None:
+    made = create(store)
+    with store.transaction() as tx:
+        private = device_profiles.update(tx, made, {"visibility": profile.Visibility.PRIVATE})
+        device_profiles.share(tx, private, ["one", "two"])
+        device_profiles.share(tx, private, ["two", "three"])
+    with store.reading() as tx:
+        assert device_profiles.shares(tx, [made.id]) == {made.id: ["three", "two"]}
+        for project, found in (("one", 0), ("two", 1), ("three", 1), (None, 1)):
+            assert len(device_profiles.page(tx, device_profiles.Filter(seen_by=project))) == found
+        with pytest.raises(errors.NotFound):
+            device_profiles.get(tx, made.name, seen_by="one")
+        assert device_profiles.get(tx, made.name, seen_by="two").uuid == made.uuid
+
+
+def test_shares_go_with_their_profile(store: Store) -> None:
+    made = create(store)
+    with store.transaction() as tx:
+        device_profiles.share(tx, made, ["one"])
+        device_profiles.delete(tx, made)
+        assert device_profiles.shares(tx, [made.id]) == {}

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules of hosts, the compute nodes on which agents run."""
+
+from cyborg.policies import base
+
+GET_ALL = "cyborg:host:get_all"
+GET_ONE = "cyborg:host:get_one"
+DISABLE = "cyborg:host:disable"
+ENABLE = "cyborg:host:enable"
+
+
+def list_rules() -> list[base.Rule]:
+    one = "/v2/hosts/{uuid or name}"
+    return [
+        base.operation(GET_ALL, base.ADMIN, "List hosts.", ("GET /v2/hosts",)),
+        base.operation(GET_ONE, base.ADMIN, "Show a host.", (f"GET {one}",)),
+        base.operation(DISABLE, base.ADMIN, "Take a host out of scheduling.", (f"POST {one}/disable",)),
+        base.operation(ENABLE, base.ADMIN, "Offer a host again.", (f"POST {one}/enable",)),
+    ]

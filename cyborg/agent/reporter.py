@@ -75,14 +75,14 @@ class Reporter:
             self._wish.compare(held, answer.view)
         for name in answer.stale:
             if name in reports:
-                self._report(reports[name])
+                self._report(reports[name], answer.sequences.get(name))
 
-    def _report(self, seen: report.DeviceReport) -> None:
+    def _report(self, seen: report.DeviceReport, sequence: int | None) -> None:
         """Send one driver's report; one that is refused does not keep the others back."""
         held = self.publication.view
         trouble = self._report_trouble[seen.driver]
         try:
-            answer = self._conductor.report(seen)
+            answer = self._conductor.report(seen, sequence)
         except errors.Unavailable:
             raise
         except errors.CyborgError as exc:

@@ -4,18 +4,26 @@
 agent = Agent(conf, transport)
 agent.start()       # reports at once
 agent.stop()
+
+A card that comes or goes, and host work, make the next report come within a second.
 """
 
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from oslo_config import cfg
 from oslo_log import log
 
-from cyborg.agent.endpoint import AgentEndpoint
+from cyborg.agent import hotplug
+from cyborg.agent.endpoint import AgentEndpoint, HostWorkEndpoint
+from cyborg.agent.host_work import HostWork
+from cyborg.agent.journal import Journal
 from cyborg.agent.reporter import Reporter
 from cyborg.conf import agent as options
+from cyborg.conf import privilege
 from cyborg.domain import view
 from cyborg.drivers import loader
 from cyborg.drivers.host import Host
@@ -26,6 +34,8 @@ from cyborg.rpc.conductor import ConductorClient
 
 LOG = log.getLogger(__name__)
 STOP_TIMEOUT = 5
+#: Seconds between an event and the look that it causes.
+SETTLE = 0.5
 
 
 class Agent:
@@ -38,15 +48,24 @@ class Agent:
         host_name: str | None = None,
         host: Host | None = None,
         driver_names: Sequence[str] | None = None,
+        *,
+        events: hotplug.Source | None = None,
     ) -> None:
         group = conf[options.GROUP]
         self.host_name: str = host_name or group.resource_provider_name or conf.host
         self.placement = PlacementClient.from_conf(conf)
+        drivers = loader.load(conf, group.enabled_drivers if driver_names is None else driver_names)
+        host = host or Host(
+            sysfs=group.sysfs_root,
+            devfs=group.devfs_root,
+            procfs=group.procfs_root,
+            helper_command=conf[privilege.GROUP].helper_command,
+        )
         self.reporter = Reporter(
             conf,
             self.host_name,
-            loader.load(conf, group.enabled_drivers if driver_names is None else driver_names),
-            host or Host(sysfs=group.sysfs_root, devfs=group.devfs_root, procfs=group.procfs_root),
+            drivers,
+            host,
             conductor=ConductorClient(conf, transport),
             publisher=Publisher(self.placement, conf),
         )
@@ -56,8 +75,12 @@ class Agent:
         self._stopping = threading.Event()
         self._newer_view = threading.Event()
         self._first_round = threading.Event()
+        self._woken = threading.Event()
+        self._events = events or (hotplug.installed() if group.hotplug and host.is_this_machine else None)
+        journal = _journal(conf, self.host_name, host)
+        work = HostWork(drivers, host, journal, group.host_work_timeout, done=self.wake)
         self._server = messaging.get_server(
-            transport, messaging.AGENT_TOPIC, self.host_name, [AgentEndpoint(self._take)]
+            transport, messaging.AGENT_TOPIC, self.host_name, [AgentEndpoint(self._take), HostWorkEndpoint(work)]
         )
         self._threads = [
             threading.Thread(target=work, name=f"{self.host_name}-{work.__name__.strip('_')}", daemon=True)
@@ -70,6 +93,7 @@ class Agent:
         self._server.start()
         for thread in self._threads:
             thread.start()
+        self._listen()
         LOG.info("Agent of host %s started.", self.host_name)
 
     def stop(self) -> None:
@@ -81,15 +105,31 @@ class Agent:
             return
         self._stopping.set()
         self._newer_view.set()
+        self._woken.set()
+        if self._events is not None:
+            self._events.stop()
         self._server.stop()
-        self._server.wait()
+        patience_ends = time.monotonic() + STOP_TIMEOUT
         for thread in self._threads:
-            thread.join(STOP_TIMEOUT)
+            thread.join(max(0.0, patience_ends - time.monotonic()))
+        self._server.wait()
         LOG.info("Agent of host %s stopped.", self.host_name)
 
     def wait_first_round(self, timeout: float) -> bool:
         """Whether the first round was over, well or badly, within ``timeout`` seconds."""
         return self._first_round.wait(timeout)
+
+    def wake(self) -> None:
+        """Run the next round within a second: something changed on the host. Any number of times, from any thread."""
+        self._woken.set()
+
+    def _listen(self) -> None:
+        """What cannot be had here is done without: the period finds the same cards, later."""
+        if self._events is not None:
+            try:
+                self._events.start(self.wake)
+            except Exception:  # a library's edge: whatever keeps it from listening, the agent works on
+                LOG.exception("Events of cards that come and go cannot be had; they are found with the next report.")
 
     def _take(self, wanted: view.HostView) -> None:
         if self.reporter.publication.offer(wanted):
@@ -97,9 +137,12 @@ class Agent:
 
     def _report_periodically(self) -> None:
         while not self._stopping.is_set():
+            self._woken.clear()
             _guarded(self.reporter.run_once)
             self._first_round.set()
-            self._stopping.wait(self._interval * random.uniform(1 - self._jitter, 1 + self._jitter))  # noqa: S311
+            if self._woken.wait(self._interval * random.uniform(1 - self._jitter, 1 + self._jitter)):  # noqa: S311
+                # Events come in swarms: one look after the last of them is enough.
+                self._stopping.wait(SETTLE)
 
     def _publish_on_demand(self) -> None:
         while True:
@@ -108,6 +151,11 @@ class Agent:
             if self._stopping.is_set():
                 return
             _guarded(self.reporter.publication.publish)
+
+
+def _journal(conf: cfg.ConfigOpts, host_name: str, host: Host) -> Journal:
+    boot = host.proc("sys/kernel/random/boot_id").text() or ""
+    return Journal(Path(conf.state_path) / "host_work" / host_name, boot)
 
 
 def _guarded(work: Callable[[], None]) -> None:

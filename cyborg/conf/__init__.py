@@ -18,11 +18,20 @@ from oslo_log import log
 from oslo_messaging import opts as messaging_options
 from oslo_policy import opts as policy_options
 
-from cyborg.conf import agent, api, conductor, default, nova, placement
+from cyborg.conf import agent, api, conductor, default, nova, placement, privilege, ssl
 
 PROJECT = "cyborg"
 LOG_LEVELS = [
-    f"{name}=WARNING" for name in ("amqp", "keystoneauth", "keystonemiddleware", "oslo.messaging", "stevedore")
+    f"{name}=WARNING"
+    for name in (
+        "amqp",
+        "cotyledon",
+        "keystoneauth",
+        "keystonemiddleware",
+        "oslo.messaging",
+        "oslo_service",
+        "stevedore",
+    )
 ]
 
 
@@ -34,7 +43,7 @@ class Group(Protocol):
     def list_opts(self) -> list[tuple[str, list[cfg.Opt]]]: ...
 
 
-GROUPS = cast(tuple[Group, ...], (default, api, conductor, agent, placement, nova))
+GROUPS = cast(tuple[Group, ...], (default, api, ssl, conductor, agent, privilege, placement, nova))
 
 
 def new_config() -> cfg.ConfigOpts:

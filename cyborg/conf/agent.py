@@ -13,10 +13,11 @@ OPTS: list[cfg.Opt] = [
     ),
     cfg.StrOpt(
         "resource_provider_name",
-        sample_default="<[DEFAULT] host>",
+        sample_default="<the fully qualified host name, or [DEFAULT] host>",
         help=(
             "Name of this host: the name of its compute-node resource provider in Placement, which is the hypervisor "
-            "hostname that Nova shows (often the fully qualified one). Not set: [DEFAULT] host."
+            "hostname that Nova shows. Not set: the fully qualified name of the host if Placement has a provider of "
+            "that name, else [DEFAULT] host if it has one of that; the agent waits until there is one."
         ),
     ),
     cfg.IntOpt(
@@ -42,6 +43,19 @@ OPTS: list[cfg.Opt] = [
             "Share of [DEFAULT] periodic_interval by which each pause is shortened or prolonged at random, so that "
             "hosts do not report all at once."
         ),
+    ),
+    cfg.FloatOpt(
+        "host_work_timeout",
+        default=20.0,
+        min=0.1,
+        help="Seconds for which a caller waits until an accelerator is prepared, cleaned or released. Keep it below "
+        "[DEFAULT] bind_timeout. Work that takes longer goes on, and whoever asks again gets its outcome.",
+    ),
+    cfg.BoolOpt(
+        "hotplug",
+        default=True,
+        help="Look at once when a card comes, goes or changes its driver. It takes the Python package pyudev; without, "
+        "and without this, such a card is found with the next report.",
     ),
     cfg.StrOpt("sysfs_root", default="/sys", help="Where drivers find sysfs."),
     cfg.StrOpt("devfs_root", default="/dev", help="Where drivers find device nodes."),

@@ -33,6 +33,25 @@ OPTS: list[cfg.Opt] = [
         help="Seconds for which an event is offered to Nova before it is given up. "
         "Nova itself waits for 300 by default.",
     ),
+    cfg.IntOpt(
+        "audit_interval",
+        default=3600,
+        min=0,
+        help="Seconds between two comparisons of the database with Placement, by one of the conductors; 0 makes none. "
+        "It only tells, see 'cyborg-manage audit' for more, and needs credentials in [placement].",
+    ),
+    cfg.IntOpt(
+        "audit_grace",
+        default=600,
+        min=0,
+        help="Seconds for which a bound request may be without an allocation of its server before an audit says so.",
+    ),
+    cfg.IntOpt(
+        "arq_expiry",
+        default=24 * 3600,
+        min=0,
+        help="Seconds after which an accelerator request that is not bound is deleted; 0 keeps it.",
+    ),
 ]
 
 

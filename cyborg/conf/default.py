@@ -13,7 +13,7 @@ OPTS: list[cfg.Opt] = [
         "host",
         default=socket.gethostname(),
         sample_default="<hostname>",
-        help="Name of this host. An agent goes by [agent] resource_provider_name where that is set.",
+        help="Name of this host. Of an agent, only where [agent] resource_provider_name does not say another.",
     ),
     cfg.IntOpt("periodic_interval", default=60, min=1, help="Seconds between two reports of an agent."),
     cfg.IntOpt("thread_pool_size", default=10, min=1, help="Threads that serve RPC requests in one process."),

@@ -6,6 +6,7 @@ from oslo_config import cfg
 
 GROUP = "nova"
 SERVICE_TYPE = "compute"
+READ_TIMEOUT = 30
 
 OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
@@ -23,6 +24,7 @@ def register(conf: cfg.ConfigOpts) -> None:
     loading.register_adapter_conf_options(conf, GROUP)
     conf.set_default("service_type", SERVICE_TYPE, group=GROUP)
     conf.set_default("valid_interfaces", ["internal", "public"], group=GROUP)
+    conf.set_default("timeout", READ_TIMEOUT, group=GROUP)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

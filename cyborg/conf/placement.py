@@ -28,6 +28,11 @@ OPTS: list[cfg.Opt] = [
         default=Naming.GENERIC,
         choices=[
             (str(Naming.GENERIC), "CUSTOM_ACCELERATOR for every accelerator; traits say which kind it is"),
+            (
+                str(Naming.COUNTED),
+                "CUSTOM_ACCELERATOR for every accelerator, and CUSTOM_ACCELERATOR_GPU, CUSTOM_ACCELERATOR_FPGA, ... "
+                "beside it, for profiles that name both",
+            ),
             (str(Naming.TYPED), "the class that its driver names: FPGA, PGPU, VGPU, CUSTOM_QAT, ..."),
         ],
         help=(

@@ -13,6 +13,7 @@ Everything that `sysfs.Node` tolerates reads as None. Discovery never writes; ho
 a test replaces what that writes with a hook which does what the kernel would do (`twin`).
 """
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,7 @@ class Host:
     """``write_hook(path, text)`` is called in place of every write, and may raise the OSError a kernel would.
 
     ``tools`` are the vendors' commands. They speak of the machine they run on, so a host that is another one has none,
-    unless they are given.
+    unless they are given. ``helper_command`` starts the process that writes for an agent which may not (`privileged`).
     """
 
     def __init__(
@@ -44,11 +45,16 @@ class Host:
         procfs: str | Path = "/proc",
         write_hook: WriteHook | None = None,
         tools: Tools | None = None,
+        *,
+        helper_command: str = "sudo privsep-helper",
     ) -> None:
         self._sysfs = Path(sysfs)
         self._devfs = Path(devfs)
         self._procfs = Path(procfs)
         self._write = write_hook or _write_file
+        self._helper_command = helper_command
+        # Root on the machine itself, or a host that is no machine: nobody has to be asked.
+        self._asks_for_rights = self.is_this_machine and write_hook is None and os.geteuid() != 0
         self.tools = tools or Tools(path=None if self.is_this_machine else "")
         self._dead: set[str] = set()
         self._dead_lock = threading.Lock()
@@ -68,7 +74,15 @@ class Host:
         return Node(root=self._procfs, path=path)
 
     def act(self, action: str, subject: str, value: str = "1") -> None:
-        """Do one of `actions` to a function or mediated device; an OSError of the kernel reaches the caller."""
+        """Do one of `actions` to a function or mediated device; an OSError of the kernel reaches the caller.
+
+        An ordinary user asks the process that may.
+        """
+        if self._asks_for_rights:
+            from cyborg.drivers import privileged
+
+            privileged.act(action, subject, value, self._helper_command)
+            return
         path, text = actions.resolve(action, subject, value)
         self._write(self.sys(path).full, text)
 

@@ -30,6 +30,7 @@ def prepare(host: Host, unit: Unit) -> None:
 
 def clean(host: Host, unit: Unit) -> None:
     if unit.type is report.HandleType.MDEV or _type(unit) is not None:
+        pci_work.card(host, unit)
         release(host, unit)
     else:
         pci_reset.clean(host, unit, rebind=REBIND)

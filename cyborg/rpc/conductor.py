@@ -2,7 +2,7 @@
 """What the API and the agents ask of the conductor."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oslo_config import cfg
 
@@ -17,10 +17,14 @@ from cyborg.rpc import messaging
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncAnswer:
-    """``stale`` drivers are to be reported in full; ``view`` is None when the agent has the newest."""
+    """``stale`` drivers are to be reported in full; ``view`` is None when the agent has the newest.
+
+    ``sequences`` by driver come back with the reports, so that one which was overtaken on the way is known.
+    """
 
     stale: tuple[str, ...] = ()
     view: HostView | None = None
+    sequences: Mapping[str, int] = field(default_factory=dict)
 
 
 class ConductorClient:
@@ -58,9 +62,13 @@ class ConductorClient:
         )
         return wire.from_wire(SyncAnswer, answer)
 
-    def report(self, seen: DeviceReport) -> HostView:
-        """Store one driver's complete report; returns what Placement should show now."""
-        answer = self._client.call(context.service_context(), "report", seen=wire.to_wire(seen))
+    def report(self, seen: DeviceReport, sequence: int | None = None) -> HostView:
+        """Store one driver's complete report; returns what Placement should show now.
+
+        ``sequence`` is what the answer to `sync` had for the driver. Raises Conflict when the report was overtaken.
+        """
+        numbered = {} if sequence is None else {"sequence": sequence}
+        answer = self._client.call(context.service_context(), "report", seen=wire.to_wire(seen), **numbered)
         return wire.from_wire(HostView, answer)
 
     def bind(self, ctxt: context.RequestContext, bindings: Sequence[arq.Binding]) -> None:

@@ -126,7 +126,8 @@ def withholds_what_the_host_needs(subject: Subject) -> Iterator[str]:
         plain = _offered(subject.look(case, subject.twin(case).host), whole=True)
         for address in sorted(plain & set(case.functions)):
             console = case.with_function(address, boot_vga=1)
-            if address in _offered(subject.look(console, subject.twin(console).host)):
+            is_vf = "physfn" in case.functions[address]
+            if not is_vf and address in _offered(subject.look(console, subject.twin(console).host)):
                 yield f"{case.name}: it offers {address} although that is the host's console (boot_vga)"
             shared = _with_neighbour(case, address)
             if address in _offered(subject.look(shared, subject.twin(shared).host)):

@@ -11,7 +11,7 @@ from cyborg.domain import report, wire
 from cyborg.drivers.conformance.subject import Case
 
 PLACE = re.compile(
-    r"\b(?P<before>pci)?(?P<domain>[0-9a-fA-F]{4,8}):(?P<bus>[0-9a-fA-F]{2})(?P<after>:[0-9a-f]{2}\.[0-7])?"
+    r"(?<![0-9a-fA-F])(?P<before>pci)?(?P<domain>[0-9a-fA-F]{4,8}):(?P<bus>[0-9a-fA-F]{2})(?P<after>:[0-9a-f]{2}\.[0-7])?"
 )
 PCI_PARTS = ("domain", "bus", "device", "function")
 LAST_BUS = 0xFF

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All checks over one driver, and the table that says how it did."""
+"""All checks over one driver, and the lines that say how it did."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -52,10 +52,9 @@ def run(subject: Subject, checks: Iterable[Check] = CHECKS) -> Iterator[Result]:
         yield Result(check=check.__name__, problems=tuple(problems))
 
 
-def table(results: Iterable[Result]) -> Iterator[str]:
-    """Lines of text."""
-    for result in results:
-        yield f"{'FAILED' if result.problems else 'ok':8}{result.check.replace('_', ' ')}"
-        yield from (f"        - {problem}" for problem in result.problems[:SHOWN])
-        if len(result.problems) > SHOWN:
-            yield f"        - and {len(result.problems) - SHOWN} more"
+def lines(result: Result) -> Iterator[str]:
+    """One line of text, and one more for each problem."""
+    yield f"{'FAILED' if result.problems else 'ok':8}{result.check.replace('_', ' ')}"
+    yield from (f"        - {problem}" for problem in result.problems[:SHOWN])
+    if len(result.problems) > SHOWN:
+        yield f"        - and {len(result.problems) - SHOWN} more"

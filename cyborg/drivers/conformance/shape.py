@@ -11,7 +11,7 @@ from cyborg.domain import report, wire
 from cyborg.drivers.conformance.subject import Subject
 
 CLASS = re.compile(r"PGPU|VGPU|FPGA|CUSTOM_[A-Z0-9_]{1,248}")
-TRAIT = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}")
+TRAIT = re.compile(r"[A-Z][A-Z0-9_]{1,254}")
 REASON = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 GROUP = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -67,7 +67,10 @@ class Bench:
         if address is None:
             return None
         if self.unit.type is report.HandleType.MDEV:
-            self.twin.make_mdev(address, str(info["asked_type"]), self.unit.uuid)
+            try:
+                self.twin.make_mdev(address, str(info["asked_type"]), self.unit.uuid)
+            except OSError:  # recorded with guests on it, so there is no room for another one
+                return None
         subject = self.unit.uuid if self.unit.type is report.HandleType.MDEV else address
         self.twin.soil(subject)
         return subject
@@ -105,6 +108,8 @@ def repeats_to_no_effect(subject: Subject) -> Iterator[str]:
 def releases_what_it_made(subject: Subject) -> Iterator[str]:
     for bench in _benches(subject, lambda one: one.prepares):
         before = bench.look()
+        if not _needs_writes(bench):
+            continue
         bench.release()
         if bench.look() != before:
             yield bench.says("releasing what was never prepared changes the report")
@@ -114,6 +119,13 @@ def releases_what_it_made(subject: Subject) -> Iterator[str]:
             yield bench.says("after prepare and release the report is not as before")
         if bench.prepare() != info:
             yield bench.says("prepared once more after a release it is something else")
+
+
+def _needs_writes(bench: Bench) -> bool:
+    """Whether the unit is yet to be prepared; the recorded host may have it ready."""
+    other = dataclasses.replace(bench, twin=bench.subject.twin(bench.case))
+    other.prepare()
+    return bool(other.twin.writes)
 
 
 def survives_a_death_at_any_write(subject: Subject) -> Iterator[str]:
@@ -246,7 +258,8 @@ def cleans_or_says_no(subject: Subject) -> Iterator[str]:
             yield bench.says("`clean` returns, and what the last guest left is still there")
         bench.clean()
         bench.release()
-        if bench.look() != before:
+        was_ready = host_work.needs_preparation(bench.unit.type, bench.unit.info) and not _needs_writes(bench)
+        if bench.look() != before and not was_ready:
             yield bench.says("after clean and release the report is not as before")
 
 

@@ -88,7 +88,7 @@ class MemoryConductor(ConductorClient):
         newer = generation != self.books.generation
         return SyncAnswer(stale=stale, view=view.view(self.books) if newer else None)
 
-    def report(self, seen: report.DeviceReport) -> view.HostView:
+    def report(self, seen: report.DeviceReport, sequence: int | None = None) -> view.HostView:
         self._note(f"report {seen.driver}")
         if seen.driver in self.refused:
             raise self.refused[seen.driver]

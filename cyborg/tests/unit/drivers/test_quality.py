@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from cyborg import drivers as room
+from cyborg.drivers.base import Cleans, Prepares
 from cyborg.tests.unit.drivers import builders
 
 ROOT = Path(room.__file__).parents[2]
@@ -47,3 +48,10 @@ def test_what_is_done_is_there(family: str) -> None:
     cases = {path.parent.name for path in GOLDEN.glob(f"{family}/*/host.yaml")}
     assert row["has_golden_hosts"] != "done" or (len(cases) >= 3 and "broken" in cases)
     assert row["has_a_page"] != "done" or (ROOT / f"doc/source/admin/drivers/{family}.rst").is_file()
+
+
+@pytest.mark.parametrize("family", builders.families())
+def test_host_work_that_is_done_is_offered(family: str) -> None:
+    row, driver = QUALITY["drivers"][family], builders.driver(family)
+    assert isinstance(driver, Cleans) == (row["cleans"] == "done")
+    assert row["prepares"] != "done" or isinstance(driver, Prepares)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Host work as the conductor asks for it: `prepare`, `clean` and `release` of one accelerator, for one operation.
+
+    answer = work.prepare(operation, unit, wish)
+
+Asking twice for the same step of the same operation does it once: while it runs, the second caller waits for the first;
+when it is done, both get its answer, from the journal after a crash. A failure is not remembered, the next call tries
+again. At one card, one piece of work is done at a time.
+
+Nobody waits longer than [agent] host_work_timeout. The work itself goes on (it cannot be interrupted inside the
+kernel), and asking again finds it running, or done: Unavailable says so.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from oslo_log import log
+
+from cyborg.agent.journal import Journal
+from cyborg.domain import errors
+from cyborg.domain.host_work import Step, Unit
+from cyborg.drivers.base import Cleans, Prepares
+from cyborg.drivers.host import Host
+from cyborg.drivers.loader import LoadedDriver
+
+LOG = log.getLogger(__name__)
+
+Info = Mapping[str, str | None]
+
+
+@dataclass(eq=False, kw_only=True)
+class _Piece:
+    """One piece of work under way; ``answer`` or ``error`` is set when it is ``over``."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+    answer: dict[str, Any] = field(default_factory=dict)
+    error: Exception | None = None
+
+
+class HostWork:
+    """``timeout`` is in seconds; ``done`` is called after work that may have changed what drivers see.
+
+    For any number of threads.
+    """
+
+    def __init__(
+        self,
+        drivers: Sequence[LoadedDriver],
+        host: Host,
+        journal: Journal,
+        timeout: float,
+        *,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._done = done
+        self._drivers = {loaded.name: loaded.driver for loaded in drivers}
+        self._host = host
+        self._journal = journal
+        self._timeout = timeout
+        self._guard = threading.Lock()
+        self._running: dict[tuple[str, ...], _Piece] = {}
+        self._cards: dict[str, threading.Lock] = {}
+
+    def prepare(self, operation: str, unit: Unit, wish: Mapping[str, str]) -> Info:
+        """Make the unit ready; returns what the hypervisor is to attach, which is what it was for most units."""
+        driver = self._driver(unit)
+        if not isinstance(driver, Prepares):
+            return unit.info
+        answer = self._once(Step.PREPARE, operation, unit, partial(driver.prepare, self._host, unit, wish))
+        info: Info = answer["result"]
+        return info
+
+    def clean(self, operation: str, unit: Unit) -> bool:
+        """Make the unit safe for its next guest; False when its driver does not know how to, and nothing was done."""
+        driver = self._driver(unit)
+        if not isinstance(driver, Cleans):
+            return False
+        self._once(Step.CLEAN, operation, unit, partial(driver.clean, self._host, unit))
+        return True
+
+    def release(self, operation: str, unit: Unit) -> None:
+        """Take back what was made for the unit."""
+        driver = self._driver(unit)
+        if isinstance(driver, Prepares):
+            self._once(Step.RELEASE, operation, unit, partial(driver.release, self._host, unit))
+
+    def _driver(self, unit: Unit) -> object:
+        if unit.driver not in self._drivers:
+            raise errors.NotFound(
+                f"The agent of this host has no driver {unit.driver}, which is responsible for {unit.key} of the card "
+                f"{unit.address}. Put it back into [agent] enabled_drivers until nobody holds a card of it."
+            )
+        return self._drivers[unit.driver]
+
+    def _once(self, step: Step, operation: str, unit: Unit, work: Callable[[], object]) -> dict[str, Any]:
+        key = (operation, str(step), unit.uuid)
+        with self._guard:
+            known = self._journal.find(*key)
+            if known is not None:
+                return known
+            piece = self._running.get(key)
+            if piece is None:
+                piece = self._running[key] = _Piece()
+                card = self._cards.setdefault(unit.address, threading.Lock())
+                threading.Thread(
+                    target=self._do, args=(key, piece, card, work), name=f"{step}-{unit.address}", daemon=True
+                ).start()
+        if not piece.over.wait(self._timeout):
+            raise errors.Unavailable(
+                f"To {step} {unit.key} of the card {unit.address} takes longer than {self._timeout:g} seconds. It goes "
+                "on; ask again for how it ended."
+            )
+        if piece.error is not None:
+            raise piece.error
+        return piece.answer
+
+    def _do(self, key: tuple[str, ...], piece: _Piece, card: threading.Lock, work: Callable[[], object]) -> None:
+        try:
+            with card:
+                answer = {"result": work()}
+                self._journal.keep(answer, *key)
+                piece.answer = answer
+        except errors.CyborgError as exc:
+            LOG.warning("Operation %s cannot %s: %s", key[0], key[1], exc.message)
+            piece.error = exc
+        except Exception as exc:  # a driver's work: whatever it does, the caller gets an answer
+            LOG.exception("Operation %s cannot %s", key[0], key[1])
+            piece.error = errors.DriverError(f"The driver failed: {type(exc).__name__}: {exc}. See the agent's log.")
+        finally:
+            with self._guard:
+                self._running.pop(key, None)
+            piece.over.set()
+            self._done()

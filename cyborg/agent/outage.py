@@ -26,12 +26,16 @@ class Outage:
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Swallows domain errors: the caller tries again with its next round. Other errors are bugs and pass."""
+        trouble = None
         try:
             yield
         except errors.CyborgError as exc:
-            self.goes_on(exc)
-        else:
+            trouble = exc
+        # Not in the handler: there oslo.log would add the error to a line that tells it already.
+        if trouble is None:
             self.is_over()
+        else:
+            self.goes_on(trouble)
 
     def goes_on(self, exc: errors.CyborgError) -> None:
         """Log ``exc`` unless this trouble is known."""

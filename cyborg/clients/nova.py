@@ -17,10 +17,13 @@ from typing import Any, Protocol
 
 import keystoneauth1.exceptions
 import openstack.connection
+import openstack.exceptions
 from keystoneauth1 import loading
 from oslo_config import cfg
 from oslo_log import log
 
+from cyborg import crash
+from cyborg.conf import credentials
 from cyborg.domain import errors
 
 LOG = log.getLogger(__name__)
@@ -61,21 +64,23 @@ class Events(Protocol):
 
 
 class Nova:
-    """The real one, through openstacksdk with the credentials of ``[nova]``."""
+    """The real one, through openstacksdk with the credentials of ``[nova]``. For one thread."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        auth = loading.load_auth_from_conf_options(conf, "nova")
-        session = loading.load_session_from_conf_options(conf, "nova", auth=auth)
-        connection = openstack.connection.Connection(session=session, oslo_conf=conf, service_types=["compute"])
-        self._compute = connection.compute
+        auth = credentials.load(conf, "nova")
+        self._session = loading.load_session_from_conf_options(conf, "nova", auth=auth)
+        self._conf = conf
+        self._compute: Any = None
 
     def send(self, events: Sequence[Event]) -> None:
         body = {"events": [event.body() for event in events]}
         try:
-            answer = self._compute.post("/os-server-external-events", json=body, microversion=MICROVERSION)
-        except (keystoneauth1.exceptions.ClientException, OSError) as exc:
+            answer = self._connected().post("/os-server-external-events", json=body, microversion=MICROVERSION)
+        except (keystoneauth1.exceptions.ClientException, openstack.exceptions.SDKException, OSError) as exc:
+            self._compute = None
             raise errors.Unavailable(f"Nova cannot be reached: {exc}") from exc
         status = answer.status_code
+        crash.point("nova.after_send")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRY_AGAIN:
             raise errors.Unavailable(f"Nova answered {status} to {len(events)} event(s).")
         if status >= HTTPStatus.BAD_REQUEST and status != HTTPStatus.NOT_FOUND:
@@ -84,6 +89,15 @@ class Nova:
         for outcome in _outcomes(answer):
             if outcome.get("code") == HTTPStatus.BAD_REQUEST:
                 LOG.error("Nova did not understand the event %s", outcome)
+
+    def _connected(self) -> Any:
+        """Made when it is needed: openstacksdk asks Keystone and Nova for it, which may be away when we start."""
+        if self._compute is None:
+            connection = openstack.connection.Connection(
+                session=self._session, oslo_conf=self._conf, service_types=["compute"]
+            )
+            self._compute = connection.compute
+        return self._compute
 
 
 def _outcomes(answer: Any) -> Iterable[dict[str, Any]]:
@@ -120,6 +134,6 @@ class FakeNova:
 
 def from_conf(conf: cfg.ConfigOpts) -> Events:
     """The real Nova where ``[nova]`` has credentials and events are wanted, else nobody."""
-    if conf.nova.send_events and conf.nova.auth_type:
+    if conf.nova.send_events and (conf.nova.auth_type or conf.nova.auth_section):
         return Nova(conf)
     return NoNova()

@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """cyborg-agent: one on every host with accelerators."""
 
-import sys
+from oslo_config import cfg
 
-from cyborg import conf as configuration
-from cyborg.agent import service
+from cyborg.agent import naming, service
 from cyborg.cmd import processes
+from cyborg.placement.client import PlacementClient
+from cyborg.placement.publisher import Publisher
 from cyborg.rpc import messaging
 
 
 def main() -> int:
-    conf = configuration.load(sys.argv[1:], prog="cyborg-agent")
-    configuration.setup_logging(conf)
-    processes.run(conf, lambda: service.Agent(conf, messaging.get_transport(conf)))
-    return 0
+    return processes.command("cyborg-agent", _serve)
+
+
+def _serve(conf: cfg.ConfigOpts) -> int:
+    def build() -> service.Agent:
+        transport = messaging.get_transport(conf)
+        name = naming.settle(conf, Publisher(PlacementClient.from_conf(conf), conf))
+        return service.Agent(conf, transport, host_name=name)
+
+    return processes.run(conf, build)

@@ -24,6 +24,8 @@ from placement.objects import resource_class, trait
 
 TOKEN = "admin"  # noqa: S105  what Placement's noauth2 takes for an administrator; nothing secret
 DATABASE = "placement.sqlite"
+#: What Keystone would say of the user of a service: some calls of Placement are for services only.
+ROLES = "admin,member,reader,service"
 
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -58,6 +60,8 @@ class _Placement:
                 put_back()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("HTTP_X_AUTH_TOKEN") == TOKEN:
+            environ["HTTP_X_ROLES"] = ROLES
         with _one_at_a_time:
             put_back = db_api.placement_context_manager.patch_factory(self._database)
             try:

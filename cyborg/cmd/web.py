@@ -8,6 +8,7 @@ The port is opened first and by itself. So whoever starts several processes open
 taken is found out once, and every process serves whatever comes in, with nothing lost when one of them ends.
 """
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -15,9 +16,11 @@ from typing import Any
 
 from cheroot import wsgi
 from cheroot.ssl.builtin import BuiltinSSLAdapter
+from oslo_log import log
 
 from cyborg.domain import errors
 
+LOG = log.getLogger(__name__)
 WsgiApplication = Callable[..., Iterable[bytes]]
 BACKLOG = 128
 ANY_ADDRESS = "::"
@@ -82,6 +85,10 @@ class _Server(wsgi.Server):
     def __init__(self, application: WsgiApplication, listener: socket.socket, threads: int) -> None:
         super().__init__(listener.getsockname()[:2], application, numthreads=threads, request_queue_size=BACKLOG)
         self._listener = listener
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002
+        """cheroot's own complaints; those about clients are of no interest to operators."""
+        LOG.log(level if level >= logging.ERROR else logging.DEBUG, "%s", msg, exc_info=traceback)
 
     def bind(self, *_unused: Any) -> socket.socket:
         """Use the open port."""

@@ -6,6 +6,7 @@ row of the host; whoever holds the host's row decides alone, so a choice made in
 saved. What must happen after the commit (telling Nova) is an operation in the same commit.
 """
 
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from oslo_log import log
 from cyborg import context
 from cyborg.clients import nova
 from cyborg.conductor import announcer, operations
-from cyborg.domain import arq, choice, errors, inventory, view, wire
+from cyborg.domain import arq, choice, errors, inventory, liveness, profile, view, wire
 from cyborg.domain.shape import Layout
 from cyborg.rpc import messaging
 from cyborg.store import arqs, hosts
@@ -35,6 +36,7 @@ class BindingEndpoint:
         work: operations.Operations,
     ) -> None:
         self._deadline = conf.conductor.event_deadline
+        self._patience = datetime.timedelta(seconds=conf.api.host_down_after)
         self._store = store
         self._announcer = announcing
         self._operations = work
@@ -82,6 +84,9 @@ class BindingEndpoint:
         before = hosts.load(tx, hostname)
         if before is None:
             raise errors.NotFound(f"There is no host {hostname!r} with an agent; see the hostname of the devices.")
+        liveness.refuse_down(before, datetime.datetime.now(datetime.UTC), self._patience)
+        for one in bindings:
+            _check_programming(stored[one.arq_uuid])
         wants = [
             choice.Want(arq_uuid=one.arq_uuid, group=stored[one.arq_uuid].group, parts=_carried_parts(before, one))
             for one in bindings
@@ -141,6 +146,15 @@ def _bound_so(stored: Mapping[str, arq.Arq], binding: arq.Binding) -> bool:
     if request.state not in arq.BINDABLE:
         raise errors.WrongState(f"Request {request.uuid} is {request.state}; only Initial or Unbound can be bound.")
     return False
+
+
+def _check_programming(request: arq.Arq) -> None:
+    wanted = sorted(profile.PROGRAMMING & request.group.accel.keys())
+    if wanted:
+        raise errors.Conflict(
+            f"Request {request.uuid} asks for {', '.join(f'accel:{name}' for name in wanted)}, which would have to be "
+            "programmed first; this release cannot. Ask for the accel:function_id of a region that has it already."
+        )
 
 
 def _carried_parts(host: inventory.Host, binding: arq.Binding) -> frozenset[str]:

@@ -53,7 +53,7 @@ UNKNOWN = "7e62f5a8-9d71-4d0c-ad8b-5f2b1e0a3c11"
 
 
 def profile(text: Any) -> Any:
-    return [{"name": "p", "description": text, "groups": [{"resources:FPGA": "1", "accel:note": text}]}]
+    return [{"name": "p", "description": text, "groups": [{"resources:FPGA": "1", "accel:function_name": text}]}]
 
 
 def named(text: Any) -> Any:

@@ -15,7 +15,7 @@ from cyborg.api.controllers import root
 from cyborg.tests import builders
 from cyborg.tests.unit.api.conftest import Api
 
-EXAMPLES = 20
+EXAMPLES = 15
 VERSIONS = (microversions.MIN, microversions.MAX)
 CHECKS: list[Any] = [
     checks.status_code_conformance,

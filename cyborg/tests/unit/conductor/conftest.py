@@ -2,11 +2,13 @@
 """A running conductor on SQLite, with a fake Nova and an agent that keeps the views it is sent."""
 
 import queue
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from cyborg import conf as configuration
 from cyborg import context
@@ -50,8 +52,10 @@ class Cloud:
         self.client.sync(name, provider, {}, -1)
         return self.client.report(report.DeviceReport(host=name, driver="fake_driver", devices=devices))
 
-    def request(self, *required: str, project: str = "p1", count: int = 1) -> list[str]:
-        group = profile.Group(
+    def request(
+        self, *required: str, project: str = "p1", count: int = 1, group: profile.Group | None = None
+    ) -> list[str]:
+        group = group or profile.Group(
             resources={"CUSTOM_ACCELERATOR": 1}, traits=dict.fromkeys(required, profile.TraitRule.REQUIRED)
         )
         made = [
@@ -90,6 +94,14 @@ class Cloud:
         )
         return instance
 
+    def settle(self) -> None:
+        """Returns when no work is left over, after five seconds at most."""
+        for _ in range(500):
+            with self.store.reading() as tx:
+                if tx.execute(select(models.Operation.id).limit(1)).first() is None:
+                    return
+            time.sleep(0.01)
+
     def get(self, uuid: str) -> arq.Arq | None:
         with self.store.reading() as tx:
             return arqs.get(tx, [uuid]).get(uuid)
@@ -121,7 +133,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture
 def cloud(running: Cloud) -> Cloud:
-    """The same, with nothing in it."""
+    """The same, with nothing in it and nothing still on its way to Nova."""
+    running.events.reset()
+    running.settle()
     with running.store.transaction() as tx:
         for table in reversed(models.Base.metadata.sorted_tables):
             tx.execute(table.delete())

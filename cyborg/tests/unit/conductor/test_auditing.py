@@ -3,6 +3,7 @@
 
 import datetime
 import json
+import logging
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from sqlalchemy import update
 from cyborg.cmd import manage
 from cyborg.conductor.auditing import Auditor
 from cyborg.conf import new_config
-from cyborg.domain import arq, names, report
+from cyborg.domain import arq, report
 from cyborg.domain.audit import Difference, Kind
 from cyborg.domain.shape import Layout
 from cyborg.store import models, operations
@@ -257,7 +258,8 @@ def test_many_hosts_are_read_in_pages(flat: Site, monkeypatch: pytest.MonkeyPatc
 def test_the_command_prints_lines_and_says_by_its_status_whether_all_is_well(
     flat: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Auditor.__init__, "__kwdefaults__", {"pause": 0, "stopping": None})
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(Auditor.__init__, "__kwdefaults__", {"pause": 0, "goes_on": lambda: True})
     config = tmp_path / "cyborg.conf"
     config.write_text(
         f"[database]\nconnection = {flat.cloud.store.engine.url}\n"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cyborg.domain import arq, errors, inventory, report
+from cyborg.domain import arq, errors, inventory, profile, report
 from cyborg.store import hosts
 from cyborg.tests.unit.conductor.conftest import NOVA, Cloud
 
@@ -103,6 +103,14 @@ def test_the_host_and_its_provider_must_fit(cloud: Cloud, changes: dict[str, str
     with pytest.raises(error):
         cloud.bind([uuid], **changes)
     assert bound(cloud, uuid).state is arq.State.INITIAL
+
+
+def test_a_request_for_a_bitstream_is_refused_and_never_bound_without_it(cloud: Cloud) -> None:
+    cloud.host("host-1", GPU)
+    group = profile.Group(resources={"CUSTOM_ACCELERATOR": 1}, accel={"bitstream_id": OTHER})
+    (uuid,) = cloud.request(group=group)
+    with pytest.raises(errors.Conflict, match="accel:bitstream_id"):
+        cloud.bind([uuid])
 
 
 def test_an_unknown_request_takes_its_neighbours_bind_down(cloud: Cloud) -> None:

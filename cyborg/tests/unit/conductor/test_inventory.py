@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports and views, through RPC, on a real database."""
 
-from cyborg.domain import report
+import pytest
+
+from cyborg.domain import errors, inventory, report, wire
 from cyborg.domain.shape import Layout, Shape
 from cyborg.store import hosts
+from cyborg.tests import builders
 from cyborg.tests.unit.conductor.conftest import NOVA, PROVIDER, Cloud
 from cyborg.tests.unit.conductor.test_binding import FPGA, GPU
 
@@ -12,6 +15,13 @@ NESTED = Shape(layout=Layout.NESTED)
 
 def digests(*devices: report.Device, driver: str = "fake_driver") -> dict[str, str]:
     return {driver: report.DeviceReport(host="host-1", driver=driver, devices=devices).digest}
+
+
+def host(cloud: Cloud) -> inventory.Host:
+    with cloud.store.transaction() as tx:
+        stored = hosts.load(tx, "host-1")
+    assert stored is not None
+    return stored
 
 
 def addresses(cloud: Cloud) -> list[str]:
@@ -95,3 +105,44 @@ def test_a_wish_that_is_fulfilled_costs_nothing(cloud: Cloud) -> None:
     before = cloud.store.statements
     assert cloud.client.sync("host-1", PROVIDER, digests(GPU), shown.generation, wish=Shape()).view is None
     assert cloud.store.statements - before == 2
+
+
+def test_a_report_that_was_overtaken_on_its_way_brings_nothing_back(cloud: Cloud) -> None:
+    asked = cloud.client.sync("host-1", PROVIDER, {"fake_driver": "new"}, -1)
+    both = report.DeviceReport(host="host-1", driver="fake_driver", devices=(builders.gpu(), builders.fpga()))
+    one = report.DeviceReport(host="host-1", driver="fake_driver", devices=(builders.fpga(),))
+    cloud.client.report(both, asked.sequences["fake_driver"])
+    for _ in range(3):
+        asked = cloud.client.sync("host-1", PROVIDER, {"fake_driver": one.digest}, -1)
+        gone = cloud.client.report(one, asked.sequences["fake_driver"])
+    for late in range(4):
+        with pytest.raises(errors.Conflict, match="out of date"):
+            cloud.client.report(both, late)
+    assert cloud.client.sync("host-1", PROVIDER, {"fake_driver": one.digest}, -1).view == gone
+
+
+def test_the_same_report_delivered_twice_counts_an_absence_once(cloud: Cloud) -> None:
+    cloud.host("host-1", builders.gpu())
+    empty = report.DeviceReport(host="host-1", driver="fake_driver")
+    asked = cloud.client.sync("host-1", PROVIDER, {"fake_driver": empty.digest}, -1)
+    cloud.client.report(empty, asked.sequences["fake_driver"])
+    for _ in range(5):
+        with pytest.raises(errors.Conflict):
+            cloud.client.report(empty, asked.sequences["fake_driver"])
+    assert [device.absences for device in host(cloud).devices] == [1]
+
+
+def test_an_old_agent_sends_reports_without_a_number(cloud: Cloud) -> None:
+    cloud.host("host-1", builders.gpu())
+    cloud.host("host-1", builders.gpu(), builders.fpga())
+    assert len(host(cloud).devices) == 2
+
+
+def test_a_report_that_breaks_off_in_the_middle_is_refused_and_changes_nothing(cloud: Cloud) -> None:
+    cloud.host("host-1", builders.gpu())
+    before = host(cloud)
+    whole = wire.to_wire(report.DeviceReport(host="host-1", driver="fake_driver", devices=(builders.fpga(),)))
+    del whole["devices"][0]["deployables"]
+    with pytest.raises(errors.InvalidRequest):
+        cloud.client._client.call(NOVA, "report", seen=whole)
+    assert host(cloud) == before

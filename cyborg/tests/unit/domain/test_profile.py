@@ -54,6 +54,9 @@ def test_a_standard_trait_may_be_asked_for() -> None:
         ({"resources:FPGA": "1", "trait:CUSTOM_X": "maybe"}, "'required' or 'forbidden'"),
         ({"resources:FPGA": "1", "size": "2"}, "must begin with"),
         ({"resources:FPGA": "1", "accel:bitstream_id": "my.gbs"}, "must be a uuid"),
+        ({"resources:FPGA": "1", "accel:size": "2"}, "is not known; known are attach_target, bitstream_id"),
+        ({"resources:FPGA": "1", "accel:attach_target": "moon"}, "one of VM, host, none"),
+        ({"resources:FPGA": "1", "accel:function_name": ""}, "1 to 255 characters"),
         ({"trait:CUSTOM_X": "required"}, "asks for no accelerator"),
         ({}, "asks for no accelerator"),
     ],
@@ -79,6 +82,14 @@ def test_hostile_text_is_parsed_or_refused_and_nothing_else(group: dict[str, Any
     except errors.InvalidRequest:
         return
     assert profile.load_groups(text)
+
+
+def test_a_function_is_asked_for_by_its_id_and_a_region_without_it_does_not_fit() -> None:
+    (group,), _ = profile.parse_groups([{"resources:FPGA": "1", "accel:function_id": IMAGE}])
+    shown = f"CUSTOM_FPGA_INTEL_FUNCTION_{IMAGE.replace('-', '').upper()}"
+    for traits, fits in ((frozenset({"CUSTOM_FPGA", shown}), True), (frozenset({"CUSTOM_FPGA"}), False)):
+        part = inventory.Deployable(uuid="u", key="", name="n", resource_class="FPGA", traits=traits)
+        assert group.matches(part) == fits
 
 
 @pytest.mark.parametrize(

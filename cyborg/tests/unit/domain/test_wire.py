@@ -66,7 +66,12 @@ def test_every_error_has_a_code_of_its_own() -> None:
     codes = errors.by_code()
     assert codes["no_accelerator"] is errors.NoAccelerator
     assert all(cls.code == code for code, cls in codes.items())
-    assert len(codes) == len({cls.__name__ for cls in codes.values()})
+    todo, classes = [errors.CyborgError], set()
+    while todo:
+        cls = todo.pop()
+        classes.add(cls)
+        todo.extend(cls.__subclasses__())
+    assert len(codes) == len(classes)
 
 
 def test_a_binding_keeps_its_text() -> None:

@@ -12,8 +12,8 @@ its view again. Only for an agent that is dead it closes what is still offered.
 
 import dataclasses
 import datetime
-import threading
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 
 from oslo_config import cfg
 from oslo_log import log
@@ -32,7 +32,7 @@ PAGE = 50
 
 
 class Auditor:
-    """``pause`` is how long after the first look the second one is; ``stopping`` ends an audit early."""
+    """``pause`` is how long after the first look the second one is; ``goes_on`` is asked between pages of hosts."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Auditor:
         client: PlacementClient,
         *,
         pause: float = 2.0,
-        stopping: threading.Event | None = None,
+        goes_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._surveyor = Surveyor(client)
@@ -49,7 +49,7 @@ class Auditor:
         self._grace = datetime.timedelta(seconds=conf.conductor.audit_grace)
         self._patience = datetime.timedelta(seconds=conf.api.host_down_after)
         self._pause = pause
-        self._stopping = stopping or threading.Event()
+        self._goes_on = goes_on
 
     def run(self, only: str | None = None, *, repair: bool = False) -> Iterator[Difference]:
         """Of all hosts, or of one; NotFound for an unknown one. Raises PlacementError or Unavailable on the way."""
@@ -58,7 +58,7 @@ class Auditor:
         for names in self._pages() if only is None else [(only,)]:
             for difference in self._of_hosts(names):
                 yield self._repaired(difference) if repair else difference
-            if self._stopping.is_set():
+            if not self._goes_on():
                 return
         if only is None:
             yield from self._operations()
@@ -78,7 +78,7 @@ class Auditor:
         again = [name for name, found in first.items() if found]
         if not again:
             return []
-        self._stopping.wait(self._pause)
+        time.sleep(self._pause)
         differences = []
         for name in again:
             known = {one.key for one in first[name] or ()}
@@ -101,7 +101,7 @@ class Auditor:
         foreign = audit.consumers(host, seen).keys() - {one.instance_uuid for one in requests.values()}
         if foreign:
             with self._store.reading() as tx:
-                elsewhere = frozenset(arqs.hosts_of_instances(tx, foreign))
+                elsewhere = arqs.bound_instances(tx, foreign)
             books = dataclasses.replace(books, elsewhere=elsewhere)
             seen = dataclasses.replace(seen, ages=self._surveyor.ages(sorted(foreign - elsewhere)))
         return audit.compare(books, seen, limits)
@@ -115,7 +115,9 @@ class Auditor:
             yield Difference(kind=Kind.OPERATION_LATE, host="", subject=one.uuid, text=text)
 
     def _repaired(self, one: Difference) -> Difference:
-        work = {Repair.PUBLISH: self._hand_out, Repair.CLOSE: self._close, Repair.RELEASE: self._release}.get(one.repair)
+        work = {Repair.PUBLISH: self._hand_out, Repair.CLOSE: self._close, Repair.RELEASE: self._release}.get(
+            one.repair
+        )
         if work is None:
             return one
         done = self._store.retrying(work, one)

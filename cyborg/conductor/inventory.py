@@ -46,6 +46,8 @@ class InventoryEndpoint:
         """What is stale on our side, and the view if the agent's is; see rpc.conductor.ConductorClient."""
         wanted_shape = DEFAULT_SHAPE if wish is None else wire.from_wire(Shape, wish)
         known = self._store.retrying(self._sync, host, provider_uuid, digests, wanted_shape)
+        if known.returned:
+            LOG.info("Host %s is up again", host)
         if wish is not None and known.shape != wanted_shape:
             self._store.retrying(self._take_shape, host, wanted_shape, idle)
             generation = UNKNOWN
@@ -54,15 +56,15 @@ class InventoryEndpoint:
                 self._take(DeviceReport(host=host, driver=driver))
                 generation = UNKNOWN
         wanted = None if known.generation == generation else self._view(host)
-        return wire.to_wire(conductor.SyncAnswer(stale=known.stale, view=wanted))
+        return wire.to_wire(conductor.SyncAnswer(stale=known.stale, view=wanted, sequences=known.sequences))
 
     @messaging.exposed
-    def report(self, ctxt: context.RequestContext, seen: dict[str, Any]) -> Any:
-        """Store one complete report; the host's view."""
-        return wire.to_wire(view.view(self._take(wire.from_wire(DeviceReport, seen))))
+    def report(self, ctxt: context.RequestContext, seen: dict[str, Any], sequence: int | None = None) -> Any:
+        """Store one complete report; the host's view. Conflict for one that was overtaken on its way."""
+        return wire.to_wire(view.view(self._take(wire.from_wire(DeviceReport, seen), sequence)))
 
-    def _take(self, complete: DeviceReport) -> inventory.Host:
-        before, after = self._store.retrying(self._apply, complete)
+    def _take(self, complete: DeviceReport, sequence: int | None = None) -> inventory.Host:
+        before, after = self._store.retrying(self._apply, complete, sequence)
         for change in reconcile.changes(before, after):
             device = change.device
             LOG.info("%s: %s %s %s (%s)", after.name, device.driver, device.address, change.kind, device.uuid)
@@ -115,12 +117,13 @@ class InventoryEndpoint:
             stored = hosts.load(tx, host)
         return None if stored is None else view.view(stored)
 
-    def _apply(self, seen: DeviceReport) -> tuple[inventory.Host, inventory.Host]:
+    def _apply(self, seen: DeviceReport, sequence: int | None) -> tuple[inventory.Host, inventory.Host]:
         with self._store.transaction() as tx:
             before = hosts.get_or_create(tx, seen.host)
             planned = reconcile.plan(before, seen, absence_limit=self._absence_limit)
             after = hosts.save(tx, before, view.advance(before, planned))
-            hosts.set_digest(tx, after, seen.driver, seen.digest if reconcile.settled(after, seen) else "")
+            digest = seen.digest if reconcile.settled(after, seen) else ""
+            hosts.set_digest(tx, after, seen.driver, digest, sequence)
         return before, after
 
     def _set_device(

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conductor as a service: its endpoints behind one RPC server, its worker beside it."""
+"""The conductor as a service: its endpoints behind one RPC server, its workers beside it."""
 
 from oslo_config import cfg
 from oslo_log import log
 
 from cyborg.clients import nova
-from cyborg.conductor import announcer, binding, inventory, operations
+from cyborg.conductor import announcer, binding, expiry, inventory, operations
+from cyborg.conductor.audit_rounds import AuditRounds
+from cyborg.conductor.recurring import Recurring
+from cyborg.conductor.watch import Watch
+from cyborg.placement.client import PlacementClient
+from cyborg.placement.mover import Mover
 from cyborg.rpc import agent, messaging
 from cyborg.store.engine import Store
 
@@ -25,16 +30,41 @@ class Conductor:
             inventory.InventoryEndpoint(conf, store, announcing),
             binding.BindingEndpoint(conf, store, announcing, self._operations),
         ]
+        self._recurring = recurring_work(conf, store, announcing)
         # All of a host share its name: a name of their own would leave a queue behind with every restart.
         self._server = messaging.get_server(transport, messaging.CONDUCTOR_TOPIC, conf.host, self.endpoints)
 
     def start(self) -> None:
         self._operations.start()
         self._server.start()
+        for one in self._recurring:
+            one.start()
         LOG.info("Conductor started")
 
     def stop(self) -> None:
+        for one in self._recurring:
+            one.stop()
         self._server.stop()
         self._server.wait()
         self._operations.stop()
+        for one in self._recurring:
+            one.wait()
         LOG.info("Conductor stopped")
+
+
+def recurring_work(conf: cfg.ConfigOpts, store: Store, announcing: announcer.Announcer) -> list[Recurring]:
+    """What is done again and again, by one conductor of all; clients of Placement are made when they are needed."""
+    has_placement = bool(conf.placement.auth_type or conf.placement.auth_section)
+    mover = (lambda: Mover(PlacementClient.from_conf(conf))) if has_placement else None
+    watch = Watch(conf, store, announcing, mover)
+    found = [Recurring("host_watch", watch.interval, store, watch.run)]
+    if conf.conductor.arq_expiry:
+        found.append(Recurring("arq_expiry", expiry.INTERVAL, store, expiry.Expiry(conf, store).run))
+    if not has_placement:
+        LOG.info(
+            "No credentials in [placement]: no audits, and Placement still offers what is free on hosts that are down"
+        )
+    elif conf.conductor.audit_interval:
+        rounds = AuditRounds(conf, store)
+        found.append(Recurring("audit", conf.conductor.audit_interval, store, rounds.run))
+    return found

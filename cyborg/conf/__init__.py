@@ -63,6 +63,9 @@ def new_config() -> cfg.ConfigOpts:
 def _register_messaging(conf: cfg.ConfigOpts) -> None:
     for name, options in messaging_options.list_opts():
         conf.register_opts(options, group=name)
+    # Replicated, and there again after a restart of the broker; a classic queue of the same name has to go first.
+    for name in ("rabbit_quorum_queue", "rabbit_transient_quorum_queue"):
+        conf.set_default(name, default=True, group="oslo_messaging_rabbit")
     # oslo.messaging reads these from our configuration, but registers them with the global one only.
     for part in ("tracing", "metrics"):
         if importlib.util.find_spec(f"oslo_messaging._{part}") is not None:

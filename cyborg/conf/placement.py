@@ -30,8 +30,7 @@ OPTS: list[cfg.Opt] = [
             (str(Naming.GENERIC), "CUSTOM_ACCELERATOR for every accelerator; traits say which kind it is"),
             (
                 str(Naming.COUNTED),
-                "CUSTOM_ACCELERATOR for every accelerator, and CUSTOM_ACCELERATOR_GPU, CUSTOM_ACCELERATOR_FPGA, ... "
-                "beside it, for profiles that name both",
+                "CUSTOM_ACCELERATOR for all, and CUSTOM_ACCELERATOR_GPU and so on beside it count those of a kind",
             ),
             (str(Naming.TYPED), "the class that its driver names: FPGA, PGPU, VGPU, CUSTOM_QAT, ..."),
         ],

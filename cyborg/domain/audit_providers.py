@@ -24,7 +24,7 @@ class SeenProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Providers of one tree by uuid, allocations on them by consumer; ``ages`` in seconds, of the consumers asked for."""
+    """Providers of one tree by uuid, allocations on them by consumer; ``ages`` in seconds, of some consumers."""
 
     providers: Mapping[str, SeenProvider]
     consumers: Mapping[str, Allocations] = field(default_factory=dict)

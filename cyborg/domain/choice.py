@@ -52,20 +52,23 @@ class Candidate:
         return self.deployable.resource_class, self.deployable.traits
 
 
-def claim(host: inventory.Host, wants: Iterable[Want]) -> tuple[inventory.Host, dict[str, inventory.Accelerator]]:
+def claim(host: inventory.Host, wants: Collection[Want]) -> tuple[inventory.Host, dict[str, inventory.Accelerator]]:
     """(the host with the accelerators held, accelerator by request); raises NoAccelerator and gives none."""
     chosen = choose(host, wants)
-    holders = {unit.uuid: arq_uuid for arq_uuid, unit in chosen.items()}
-    after = host.map_accelerators(
-        lambda unit: dataclasses.replace(unit, holder=holders[unit.uuid]) if unit.uuid in holders else unit
-    )
-    return after, chosen
+    groups = {want.arq_uuid: want.group for want in wants}
+    held = {
+        unit.uuid: dataclasses.replace(unit, holder=arq_uuid, counted=bool(groups[arq_uuid].counting))
+        for arq_uuid, unit in chosen.items()
+    }
+    return host.map_accelerators(lambda unit: held.get(unit.uuid, unit)), chosen
 
 
 def release(host: inventory.Host, holders: Collection[str]) -> inventory.Host:
     """The host without those holders; a unit that reports no longer show is forgotten with its holder."""
     return forget_missing(
-        host.map_accelerators(lambda unit: dataclasses.replace(unit, holder=None) if unit.holder in holders else unit)
+        host.map_accelerators(
+            lambda unit: dataclasses.replace(unit, holder=None, counted=False) if unit.holder in holders else unit
+        )
     )
 
 

@@ -49,7 +49,10 @@ class AcceleratorState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accelerator:
-    """``holder`` is the uuid of the accelerator request that holds it; ``missing`` when reports lack it."""
+    """``holder`` is the uuid of the accelerator request that holds it; ``missing`` when reports lack it.
+
+    ``counted``: the holder's allocation counts it by its kind too, see `shape.Naming`.
+    """
 
     id: int | None = None
     uuid: str
@@ -57,6 +60,7 @@ class Accelerator:
     type: report.HandleType
     info: Mapping[str, str | None]
     holder: str | None = None
+    counted: bool = False
     missing: bool = False
 
 

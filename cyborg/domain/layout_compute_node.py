@@ -10,12 +10,15 @@ accelerator stands behind it.
     fpga 0000:af:00.0   disabled             withdrawn  CUSTOM_GPU, CUSTOM_GPU_NVIDIA, ...
 
 Device-local memory is not shown here: the memory of one card would be offered with the traits of another.
+
+With the naming ``counted``, CUSTOM_ACCELERATOR_GPU and the like count the units of a kind once more. What is held by a
+request that did not name that class is reserved there: its allocation takes nothing of it.
 """
 
 from collections import Counter
 
 from cyborg.domain import inventory
-from cyborg.domain.provider import GENERIC_CLASS, Amount, Provider, class_of, is_withheld
+from cyborg.domain.provider import GENERIC_CLASS, Amount, Provider, classes_of, is_withheld
 from cyborg.domain.shape import Naming
 
 
@@ -24,12 +27,14 @@ def providers(host: inventory.Host, provider_uuid: str) -> tuple[Provider, ...]:
     reserved: Counter[str] = Counter()
     shown: set[str] = set()
     for device, deployable, unit in host.units():
-        name = class_of(deployable, host.shape.naming)
-        total[name] += 1
+        name, *beside = classes_of(device.type, deployable, host.shape.naming)
+        total.update((name, *beside))
         if is_withheld(device, unit):
-            reserved[name] += 1
+            reserved.update((name, *beside))
         elif unit.holder is None:
             shown |= deployable.traits
+        elif not unit.counted:
+            reserved.update(beside)
     provider = Provider(
         uuid=provider_uuid,
         inventories={name: Amount(total=total[name], reserved=reserved[name]) for name in sorted(classes(host))},
@@ -41,5 +46,8 @@ def providers(host: inventory.Host, provider_uuid: str) -> tuple[Provider, ...]:
 
 def classes(host: inventory.Host) -> frozenset[str]:
     """All that are, or were, shown on the compute node's provider for us."""
-    now = {class_of(part, host.shape.naming) for device in host.devices for part in device.deployables}
-    return host.owned_classes | now | ({GENERIC_CLASS} if host.shape.naming is Naming.GENERIC else set())
+    naming = host.shape.naming
+    now = {
+        name for device in host.devices for part in device.deployables for name in classes_of(device.type, part, naming)
+    }
+    return host.owned_classes | now | (set() if naming is Naming.TYPED else {GENERIC_CLASS})

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from cyborg.domain import inventory, names
-from cyborg.domain.provider import GENERIC_CLASS, Amount, Provider, class_of, is_withheld, memory_class
+from cyborg.domain.provider import GENERIC_CLASS, Amount, Provider, classes_of, is_withheld, memory_class
 from cyborg.domain.shape import Naming
 
 OWNER = "OWNER_CYBORG"
@@ -64,7 +64,7 @@ def _inventories(
     device: inventory.Device, part: inventory.Deployable, naming: Naming, reserved: int
 ) -> dict[str, Amount]:
     total = len(part.accelerators)
-    amounts = {class_of(part, naming): Amount(total=total, reserved=reserved)}
+    amounts = dict.fromkeys(classes_of(device.type, part, naming), Amount(total=total, reserved=reserved))
     if part.memory_mib:
         amounts[memory_class(device.type)] = Amount(
             total=total * part.memory_mib, reserved=reserved * part.memory_mib, max_unit=part.memory_mib

@@ -25,6 +25,18 @@ _CLASS = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}\Z")
 _TRAIT = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\Z")
 MEMORY_PREFIX = view.MEMORY_PREFIX
+_TARGET = re.compile(r"VM|host|none")
+_TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+#: The ``accel:`` properties and what their values look like.
+PROPERTIES = {
+    "attach_target": _TARGET,
+    "bitstream_id": _UUID,
+    "bitstream_name": _TEXT,
+    "function_id": _UUID,
+    "function_name": _TEXT,
+}
+#: Those that say what must be programmed before an accelerator is attached.
+PROGRAMMING = frozenset({"bitstream_id", "bitstream_name", "function_name"})
 #: The classes of Placement's standard set that mean an accelerator.
 STANDARD_CLASSES = frozenset({"FPGA", "PGPU", "VGPU"})
 #: Accepted because existing profiles name it; no provider ever had it.
@@ -54,7 +66,12 @@ class Group:
     @property
     def accelerator_count(self) -> int:
         """How many accelerators, and so how many requests, the group means; memory is not one."""
-        return sum(amount for name, amount in self.resources.items() if not name.startswith(MEMORY_PREFIX))
+        return sum(amount for name, amount in self.resources.items() if view.is_of_units(name))
+
+    @property
+    def counting(self) -> frozenset[str]:
+        """The classes that count the same accelerators once more, by kind."""
+        return view.COUNTING_CLASSES & self.resources.keys()
 
     @property
     def memory(self) -> Mapping[str, int]:
@@ -74,16 +91,25 @@ class Group:
         return frozenset(name for name, rule in self.traits.items() if rule is TraitRule.FORBIDDEN)
 
     def matches(self, deployable: inventory.Deployable) -> bool:
-        """Whether an accelerator of ``deployable`` is what this group asks for, its memory aside."""
-        classes = {name for name in self.resources if not name.startswith(MEMORY_PREFIX)}
+        """Whether an accelerator of ``deployable`` is what this group asks for, see `is_content_with` for the rest."""
+        classes = {name for name in self.resources if view.is_of_units(name)}
         return (
             classes <= {view.GENERIC_CLASS, deployable.resource_class}
             and self.required <= deployable.traits
             and not self.forbidden & deployable.traits
+            and self._has_function(deployable.traits)
         )
 
+    def _has_function(self, traits: frozenset[str]) -> bool:
+        """An FPGA's region shows what is programmed into it as a trait that ends with the function's id."""
+        wanted = self.accel.get("function_id")
+        ending = f"_FUNCTION_{wanted.replace('-', '').upper()}" if wanted else ""
+        return any(trait.endswith(ending) for trait in traits) if wanted else True
+
     def is_content_with(self, kind: report.DeviceType, memory_mib: int | None) -> bool:
-        """Whether an accelerator of such a device with so much memory of its own has the memory asked for."""
+        """Whether an accelerator of such a device, with so much memory of its own, is of the kind asked for."""
+        if not self.counting <= {view.counting_class(kind)}:
+            return False
         own = {view.memory_class(kind): memory_mib or 0}
         return all(amount <= own.get(name, 0) for name, amount in self.memory.items())
 
@@ -129,6 +155,11 @@ def _parse_group(index: int, group: Mapping[str, object]) -> tuple[Group, dict[s
     parsed = Group(resources=resources, traits=traits, accel=accel)
     if parsed.accelerator_count == 0:
         raise errors.InvalidRequest(f"groups[{index}] asks for no accelerator; add 'resources:CLASS' with an amount.")
+    if any(resources[name] != parsed.accelerator_count for name in parsed.counting):
+        raise errors.InvalidRequest(
+            f"groups[{index}] asks for {parsed.accelerator_count} accelerator(s); {', '.join(sorted(parsed.counting))} "
+            "counts the same ones and must have the same amount."
+        )
     return parsed, text
 
 
@@ -166,8 +197,12 @@ def _rule(where: str, value: object) -> TraitRule:
 
 
 def _property(where: str, name: str, value: object) -> str:
-    if not name or not isinstance(value, str):
-        raise errors.InvalidRequest(f"{where} needs a name and a text value, not {value!r}.")
-    if name in ("bitstream_id", "function_id") and not _UUID.match(value.strip()):
-        raise errors.InvalidRequest(f"{where} must be a uuid, not {value!r}.")
+    pattern = PROPERTIES.get(name)
+    if pattern is None:
+        raise errors.InvalidRequest(f"{where} is not known; known are {', '.join(sorted(PROPERTIES))}.")
+    if not isinstance(value, str) or not pattern.fullmatch(value.strip()):
+        form = (
+            "a uuid" if pattern is _UUID else "one of VM, host, none" if pattern is _TARGET else "1 to 255 characters"
+        )
+        raise errors.InvalidRequest(f"{where} must be {form}, not {value!r}.")
     return value.strip()

@@ -10,6 +10,8 @@ from cyborg.domain.shape import Naming
 GENERIC_CLASS = "CUSTOM_ACCELERATOR"
 #: Device-local memory is an amount in MiB, never a count of accelerators.
 MEMORY_PREFIX = f"{GENERIC_CLASS}_MEMORY_"
+#: Each counts the units of one kind beside the generic class, and adds no accelerator to a request.
+COUNTING_CLASSES = frozenset(f"{GENERIC_CLASS}_{kind}" for kind in report.DeviceType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,20 @@ class Provider:
 
 def class_of(part: inventory.Deployable, naming: Naming) -> str:
     return part.resource_class if naming is Naming.TYPED else GENERIC_CLASS
+
+
+def classes_of(kind: report.DeviceType, part: inventory.Deployable, naming: Naming) -> tuple[str, ...]:
+    """The class of a part of such a device, and the one that counts its units once more, if any does."""
+    return (class_of(part, naming), *((counting_class(kind),) if naming is Naming.COUNTED else ()))
+
+
+def counting_class(kind: report.DeviceType) -> str:
+    return f"{GENERIC_CLASS}_{kind}"
+
+
+def is_of_units(resource_class: str) -> bool:
+    """Whether one of that class is one accelerator; memory, and what counts beside the generic class, are not."""
+    return not resource_class.startswith(MEMORY_PREFIX) and resource_class not in COUNTING_CLASSES
 
 
 def memory_class(kind: report.DeviceType) -> str:

@@ -226,6 +226,7 @@ def _accelerators(
             type=unit.type,
             info=unit.info,
             holder=old.holder if old else None,
+            counted=old.counted if old else False,
         )
     for old in left.values():
         if old.holder:

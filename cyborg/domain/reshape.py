@@ -15,11 +15,11 @@ out before, by a command that died, comes out empty.
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from cyborg.domain import arq, inventory, layout_compute_node, names, view
-from cyborg.domain.provider import MEMORY_PREFIX, class_of
+from cyborg.domain import arq, inventory, layout_compute_node, names, report, view
+from cyborg.domain.provider import classes_of, is_of_units
 from cyborg.domain.shape import Layout, Shape
 
 #: Amounts by class, by provider.
@@ -46,6 +46,7 @@ class Plan:
 class Held:
     """An accelerator, by its part, and the request that holds it."""
 
+    kind: report.DeviceType
     part: inventory.Deployable
     request: arq.Arq
 
@@ -55,8 +56,8 @@ def plan(
 ) -> Plan:
     """``requests`` by uuid are those that hold accelerators of ``host``, ``allocations`` by consumer all of its."""
     held = [
-        Held(part=part, request=requests[unit.holder])
-        for _, part, unit in host.units()
+        Held(kind=device.type, part=part, request=requests[unit.holder])
+        for device, part, unit in host.units()
         if unit.holder is not None and unit.holder in requests
     ]
     by_instance: defaultdict[str | None, list[Held]] = defaultdict(list)
@@ -102,14 +103,14 @@ def _is_ours(ours: Mapping[str, frozenset[str] | None], provider: str, resource_
 
 
 def count_units(allocations: Allocations, ours: Mapping[str, frozenset[str] | None]) -> int | None:
-    """Accelerators of ours that a consumer holds, memory not counted; None when it has nothing of ours."""
+    """Accelerators of ours that a consumer holds, each counted once, memory not; None when it has nothing of ours."""
     mine = [
         (name, amount)
         for provider, resources in allocations.items()
         for name, amount in resources.items()
         if _is_ours(ours, provider, name)
     ]
-    return sum(amount for name, amount in mine if not name.startswith(MEMORY_PREFIX)) if mine else None
+    return sum(amount for name, amount in mine if is_of_units(name)) if mine else None
 
 
 def _moved(
@@ -126,10 +127,16 @@ def _moved(
                 after[provider][name] += amount
     for one in holding:
         carrier = after[_carrier(host, to, one.part)]
-        carrier[class_of(one.part, to.naming)] += 1
+        carrier.update(_classes(one, to))
         if to.layout is Layout.NESTED and one.part.memory_mib:
             carrier.update(one.request.group.memory)
     return {provider: dict(resources) for provider, resources in after.items()}
+
+
+def _classes(held: Held, to: Shape) -> Collection[str]:
+    """Of which the allocation gets one each; what counts a kind once more, only where the request named it."""
+    own, *beside = classes_of(held.kind, held.part, to.naming)
+    return {own, *held.request.group.counting.intersection(beside)}
 
 
 def _carrier(host: inventory.Host, to: Shape, part: inventory.Deployable) -> str:

@@ -13,9 +13,14 @@ class Layout(StrEnum):
 
 
 class Naming(StrEnum):
-    """One class for every accelerator, or the class that its driver names (FPGA, PGPU, VGPU, CUSTOM_QAT)."""
+    """One class for every accelerator, or the class that its driver names (FPGA, PGPU, VGPU, CUSTOM_QAT).
+
+    ``COUNTED`` is one class for every accelerator, and beside it one for each kind, which counts the same units once
+    more: a request that names both is exact at its claim.
+    """
 
     GENERIC = "generic"
+    COUNTED = "counted"
     TYPED = "typed"
 
 

@@ -14,10 +14,20 @@ import re
 from dataclasses import dataclass
 
 from cyborg.domain import inventory, layout_compute_node, layout_nested, names
-from cyborg.domain.provider import GENERIC_CLASS, MEMORY_PREFIX, Amount, Provider, memory_class
+from cyborg.domain.provider import (
+    COUNTING_CLASSES,
+    GENERIC_CLASS,
+    MEMORY_PREFIX,
+    Amount,
+    Provider,
+    counting_class,
+    is_of_units,
+    memory_class,
+)
 from cyborg.domain.shape import DEFAULT_SHAPE, Layout, Shape
 
 __all__ = [
+    "COUNTING_CLASSES",
     "GENERIC_CLASS",
     "MEMORY_PREFIX",
     "Amount",
@@ -26,6 +36,8 @@ __all__ = [
     "advance",
     "carrier",
     "closed",
+    "counting_class",
+    "is_of_units",
     "memory_class",
     "parts_of",
     "providers",

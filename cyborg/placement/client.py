@@ -21,6 +21,7 @@ from keystoneauth1 import exceptions as auth_errors
 from oslo_config import cfg
 from oslo_log import log
 
+from cyborg import crash
 from cyborg.conf import credentials
 from cyborg.conf import placement as options
 from cyborg.domain import errors
@@ -103,6 +104,7 @@ class PlacementClient:
         """A good response; raises Refused, GenerationConflict, PlacementError or Unavailable."""
         self.requests += 1
         content = {} if body is None else {"json": body}
+        crash.point("placement.before_request")
         try:
             response = self._session.request(path, method, raise_exc=False, timeout=self._timeout, **content)
         except (auth_errors.ConnectionError, auth_errors.HttpServerError) as exc:
@@ -111,6 +113,7 @@ class PlacementClient:
             raise errors.PlacementError(
                 f"{method} {path} could not be sent to Placement: {exc}. Check the options in [{options.GROUP}]."
             ) from exc
+        crash.point("placement.after_request")
         LOG.debug("%s %s: %s", method, path, response.status_code)
         if not HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
             raise _error(method, path, response)

@@ -15,6 +15,7 @@ away only when nobody holds a unit of the class any more, because nova-compute w
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -73,19 +74,20 @@ class NovaManaged:
         """
         wanted, *below = whole.providers
         shown = {each for each in wanted.inventories if each in snapshot.inventories}
-        units = sum(
-            amount.total
-            for provider in below
-            for each, amount in provider.inventories.items()
-            if not each.startswith(view.MEMORY_PREFIX)
-        )
-        if self._wish is Layout.COMPUTE_NODE and units:
-            needed = {view.GENERIC_CLASS: view.Amount(total=units)}
-            if view.GENERIC_CLASS not in shown:
+        units: Counter[str] = Counter()
+        for provider in below:
+            for each, amount in provider.inventories.items():
+                if each in view.COUNTING_CLASSES:
+                    units[each] += amount.total
+                elif view.is_of_units(each):
+                    units[view.GENERIC_CLASS] += amount.total
+        if self._wish is Layout.COMPUTE_NODE and units.total():
+            needed = {each: view.Amount(total=total) for each, total in units.items()}
+            if not needed.keys() <= shown:
                 self._ask_nova(
                     whole.host,
                     dataclasses.replace(wanted, inventories=needed),
-                    missing=needed,
+                    missing=needed.keys() - shown,
                     meanwhile="Until then the host keeps the layout nested.",
                 )
             else:

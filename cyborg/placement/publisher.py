@@ -4,8 +4,8 @@
     publisher = Publisher(client, conf)
     publisher.publish(view)         # again after any crash, or after somebody else changed something: repaired
 
-Nothing may be scheduled on what is not there yet or any more, so traits that go are taken away first, then the
-inventory changes, and traits that come are shown last; where all units are alike, traits are right before anything is
+Nothing may be scheduled on what is not there yet or any more, so providers and traits that go are taken away first, then
+the inventory changes, and traits that come are shown last; where all units are alike, traits are right before anything is
 offered. A view that holds already costs one read, whatever its layout:
 the list of the tree has the generation of every provider, and one with the generation of our last look is as it was.
 """
@@ -13,12 +13,14 @@ the list of the tree has the generation of every provider, and one with the gene
 import dataclasses
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 
 from oslo_config import cfg
 from oslo_log import log
 
+from cyborg import crash
 from cyborg.conf import placement as options
 from cyborg.domain import errors, view
 from cyborg.domain.shape import Layout
@@ -55,18 +57,17 @@ class Publisher:
         """
         if not wanted.providers:
             return
+        crash.point("publisher.before_publish")
         root = wanted.providers[0]
         tree = self._tree(root)
         trouble: list[errors.CyborgError] = []
+        with _collected(trouble):
+            self._children.retire(wanted.providers, tree)
         for provider in wanted.providers:
-            try:
+            with _collected(trouble):
                 generation = self._children.ensure(provider, tree)
                 self._publish_retrying(wanted, provider, generation)
-            except errors.Unavailable:
-                raise
-            except errors.CyborgError as exc:
-                trouble.append(exc)
-        self._children.retire(wanted.providers, tree)
+        crash.point("publisher.after_publish")
         if trouble:
             raise trouble[0]
 
@@ -169,6 +170,17 @@ class Publisher:
             if inventory != current:
                 changes[resource_class] = inventory
         return changes
+
+
+@contextmanager
+def _collected(trouble: list[errors.CyborgError]) -> Iterator[None]:
+    """What keeps one provider from being made equal is said at the end; without Placement there is nothing to go on."""
+    try:
+        yield
+    except errors.Unavailable:
+        raise
+    except errors.CyborgError as exc:
+        trouble.append(exc)
 
 
 def _may_pass(exc: errors.CyborgError, attempt: int) -> bool:

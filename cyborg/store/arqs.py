@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import oslo_db.exception as oslo
-from sqlalchemy import ColumnElement, Row, case, exists, insert, select, update
+from sqlalchemy import ColumnElement, Row, case, exists, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from cyborg.domain import arq, errors, profile, wire
@@ -31,6 +31,8 @@ STATE_TIMES = {
     arq.State.UNBOUND: Arq.unbound_at,
     arq.State.UNBIND_FAILED: Arq.unbind_failed_at,
 }
+#: Nobody waits for a request in these states.
+IDLE = (arq.State.INITIAL, arq.State.UNBOUND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +74,10 @@ def of_instance(tx: Transaction, instance_uuid: str, *, lock: bool = False) -> d
     return {request.uuid: request for request in page(tx, Filter(instance_uuid=instance_uuid))}
 
 
-def hosts_of_instances(tx: Transaction, instance_uuids: Collection[str]) -> dict[str, set[str]]:
-    """Where each of those instances has requests; one that has none is left out."""
-    statement = select(Arq.instance_uuid, Arq.hostname).where(
-        Arq.instance_uuid.in_(instance_uuids), Arq.hostname.is_not(None)
-    )
-    found: dict[str, set[str]] = {}
-    for instance, hostname in tx.execute(statement.distinct()):
-        found.setdefault(instance, set()).add(hostname)
-    return found
+def bound_instances(tx: Transaction, instance_uuids: Collection[str]) -> frozenset[str]:
+    """Those of the instances that have requests on some host."""
+    found = select(Arq.instance_uuid).where(Arq.instance_uuid.in_(instance_uuids), Arq.hostname.is_not(None))
+    return frozenset(uuid for uuid in tx.execute(found.distinct()).scalars() if uuid)
 
 
 def page(tx: Transaction, wanted: Filter = ANY, part: paging.Page = paging.ALL) -> list[arq.Arq]:
@@ -168,6 +165,16 @@ def unbind(tx: Transaction, uuids: Collection[str]) -> int:
 def delete(tx: Transaction, uuids: Collection[str]) -> int:
     """How many are gone; one that still holds an accelerator stays: release it first, by `hosts.save`."""
     return tx.execute(sql_delete(Arq).where(Arq.uuid.in_(uuids), ~_holding())).rowcount
+
+
+def expire(tx: Transaction, before: datetime.datetime, limit: int) -> int:
+    """How many requests are gone that were not bound since ``before``, at most ``limit``; call it again until fewer.
+
+    There are never many in these states, and an index leads to them.
+    """
+    idle = (Arq.state.in_(IDLE), func.coalesce(Arq.unbound_at, Arq.created_at) < before, ~_holding())
+    ids = tx.execute(select(Arq.id).where(*idle).order_by(Arq.id).limit(limit)).scalars().all()
+    return tx.execute(sql_delete(Arq).where(Arq.id.in_(ids), *idle)).rowcount if ids else 0
 
 
 def hold_instance(tx: Transaction, instance_uuid: str, hostname: str) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Row, select
 
 from cyborg.domain import inventory
+from cyborg.domain.provider import COUNTING_CLASSES
 from cyborg.domain.shape import Shape
 from cyborg.store.engine import Transaction
-from cyborg.store.models import Accelerator, Attribute, Deployable, Device, Origin
+from cyborg.store.models import Accelerator, Arq, Attribute, Deployable, Device, Origin
 
 CLASS_KEY = "rc"
 TRAIT_PREFIX = "trait:"
@@ -36,9 +37,10 @@ class _Card:
 def read(tx: Transaction, host: AnyRow) -> inventory.Host:
     """The host of that row with all its hardware, each kind ordered by id; two statements."""
     units = (
-        select(Device, Deployable, Accelerator)
+        select(Device, Deployable, Accelerator, Arq.request_group)
         .outerjoin(Deployable, Deployable.device_id == Device.id)
         .outerjoin(Accelerator, Accelerator.deployable_id == Deployable.id)
+        .outerjoin(Arq, Arq.uuid == Accelerator.arq_uuid)
         .where(Device.host_id == host.id)
         .order_by(Device.id, Deployable.id, Accelerator.id)
         .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
@@ -188,6 +190,10 @@ def _deployable(part: _Part, keys: Mapping[int, str], attributes: Attributes) ->
     )
 
 
+def _counts(group: Mapping[str, Any] | None) -> bool:
+    return group is not None and not COUNTING_CLASSES.isdisjoint(group["resources"])
+
+
 def _accelerator(row: AnyRow) -> inventory.Accelerator:
     return inventory.Accelerator(
         id=row.accelerators_id,
@@ -196,5 +202,6 @@ def _accelerator(row: AnyRow) -> inventory.Accelerator:
         type=row.accelerators_type,
         info=row.accelerators_info,
         holder=row.accelerators_arq_uuid,
+        counted=_counts(row.arqs_request_group),
         missing=row.accelerators_missing,
     )

@@ -8,13 +8,14 @@
 `sync` is the road of the unchanged report: it decides nothing, so it takes no lock that waits.
 """
 
+import datetime
 import uuid as uuid_module
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import oslo_db.exception as oslo
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, case, insert, select, update
 
 from cyborg.domain import errors, inventory
 from cyborg.domain.shape import DEFAULT_SHAPE, Shape
@@ -28,13 +29,16 @@ from cyborg.store.models import Accelerator, Deployable, Device, Host, Report
 class Sync:
     """Which drivers must send a full report, and the generation of the view the host should show.
 
-    ``digests`` are those in the books, by driver; ``shape`` is how the host is shown.
+    ``digests`` are those in the books, by driver; ``shape`` is how the host is shown. ``sequences`` tell of each driver
+    that was asked for how many reports were stored, and ``returned`` that the host was down until now.
     """
 
     stale: tuple[str, ...]
     generation: int
     digests: Mapping[str, str]
     shape: Shape = DEFAULT_SHAPE
+    sequences: Mapping[str, int] = field(default_factory=dict)
+    returned: bool = False
 
 
 def load(tx: Transaction, name: str) -> inventory.Host | None:
@@ -104,27 +108,80 @@ def sync(
         _create(tx, name, provider_uuid=provider_uuid, shape=shape)
         rows = _with_digests(tx, name)
     host = rows[0]
-    values: dict[str, Any] = {"seen_at": now()}
     found = provider_uuid is not None and provider_uuid != host.provider_uuid
-    if found:
-        values |= {"provider_uuid": provider_uuid, "generation": Host.generation + 1}
-    tx.execute(update(Host).where(Host.id == host.id).values(values))
+    _note(tx, host.id, provider_uuid if found else None)
+    returned = host.down_since is not None
     stored = {row.driver: row.digest for row in rows if row.driver is not None}
-    stale = tuple(driver for driver, digest in digests.items() if digest and stored.get(driver) != digest)
-    return Sync(stale=stale, generation=host.generation + found, digests=stored, shape=host_rows.shape(host))
+    numbers = {row.driver: row.sequence for row in rows}
+    return Sync(
+        stale=tuple(driver for driver, digest in digests.items() if digest and stored.get(driver) != digest),
+        generation=host.generation + found + returned,
+        digests=stored,
+        shape=host_rows.shape(host),
+        sequences={driver: numbers.get(driver, 0) for driver in digests},
+        returned=returned,
+    )
 
 
-def set_digest(tx: Transaction, host: inventory.Host, driver: str, digest: str) -> None:
-    """Remember the report that is in the books now; "" when it is not settled and must be sent again."""
-    values = {"digest": digest, "reported_at": now()}
-    known = update(Report).where(Report.host_id == host.id, Report.driver == driver).values(values)
-    if not tx.execute(known).rowcount:
-        tx.execute(insert(Report).values(host_id=host.id, driver=driver, **values))
+def silent(tx: Transaction, before: datetime.datetime, limit: int) -> tuple[str, ...]:
+    """Hosts that were heard of last before that, and are not known to be down yet."""
+    quiet = select(Host.name).where(Host.seen_at < before, Host.down_since.is_(None))
+    return tuple(tx.execute(quiet.order_by(Host.name).limit(limit)).scalars())
+
+
+def any_heard(tx: Transaction, since: datetime.datetime) -> bool:
+    """Whether any agent spoke since then."""
+    return tx.execute(select(Host.id).where(Host.seen_at >= since).limit(1)).first() is not None
+
+
+def set_digest(tx: Transaction, host: inventory.Host, driver: str, digest: str, sequence: int | None = None) -> None:
+    """Remember the report that is in the books now; "" when it is not settled and must be sent again.
+
+    ``sequence`` is how many reports were stored when it was asked for; Conflict, for the transaction to be undone,
+    when it was overtaken by another one since.
+    """
+    values = {"digest": digest, "reported_at": now(), "sequence": Report.sequence + 1}
+    mine = (Report.host_id == host.id, Report.driver == driver)
+    known = update(Report).where(*mine).values(values)
+    if tx.execute(known if sequence is None else known.where(Report.sequence == sequence)).rowcount:
+        return
+    if tx.execute(select(Report.id).where(*mine)).first() is not None:
+        raise errors.Conflict(
+            f"This report of driver {driver} on host {host.name} is out of date: another one was stored since it was "
+            "asked for. Nothing is lost, the agent reports again; see that there is one agent of that name only."
+        )
+    tx.execute(insert(Report).values(host_id=host.id, driver=driver, **values | {"sequence": 1}))
+
+
+def _note(tx: Transaction, host_id: int, provider_uuid: str | None) -> None:
+    """The host was heard of, so it is up, whatever another conductor found in this moment.
+
+    The generation is set first: MariaDB and MySQL see the columns as the assignments before have left them.
+    """
+    known = Host.generation + int(provider_uuid is not None)
+    values: list[tuple[Any, Any]] = [
+        (Host.generation, case((Host.down_since.is_not(None), known + 1), else_=known)),
+        (Host.down_since, None),
+        (Host.seen_at, now()),
+    ]
+    if provider_uuid is not None:
+        values.append((Host.provider_uuid, provider_uuid))
+    tx.execute(update(Host).where(Host.id == host_id).ordered_values(*values))
 
 
 def _with_digests(tx: Transaction, name: str) -> list[Row[*tuple[Any, ...]]]:
     statement = (
-        select(Host.id, Host.generation, Host.provider_uuid, Host.layout, Host.naming, Report.driver, Report.digest)
+        select(
+            Host.id,
+            Host.generation,
+            Host.provider_uuid,
+            Host.layout,
+            Host.naming,
+            Host.down_since,
+            Report.driver,
+            Report.digest,
+            Report.sequence,
+        )
         .outerjoin(Report, Report.host_id == Host.id)
         .where(Host.name == name)
     )

@@ -5,21 +5,27 @@
                ^                        │ postpone, or the owner died and its lease ran out
                └────────────────────────┘
 
+Work that recurs is a *turn*: one row for ever, taken by name, by one owner at a time, and never due as an operation.
+
 An owner that lost its lease finds out: `finish` and `postpone` change nothing for it and say False.
 """
 
+import dataclasses
 import datetime
 import uuid as uuid_module
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import oslo_db.exception as oslo
 from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
 
 from cyborg.store import columns
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Operation as Table
 
+#: The kind of a turn is this and its name.
+TURN = "turn:"
 #: The clock by which leases and due times are set and read.
 now = columns.now
 
@@ -111,7 +117,41 @@ def postpone(tx: Transaction, one: Operation, *, owner: str, error: str, next_at
     return tx.execute(update(Table).where(_mine(one, owner)).values(values)).rowcount == 1
 
 
+def take_turn(
+    tx: Transaction, name: str, *, owner: str, lease_until: datetime.datetime, moment: datetime.datetime | None = None
+) -> Operation | None:
+    """The turn, now leased by ``owner``; None when it is not due or somebody else's."""
+    kind = f"{TURN}{name}"
+    key = str(uuid_module.uuid5(uuid_module.NAMESPACE_OID, kind))
+    mine = update(Table).where(Table.uuid == key, _open(moment or now()))
+    if not tx.execute(mine.values(owner=owner, lease_until=lease_until)).rowcount:
+        first = dataclasses.replace(new(kind=kind, payload={}, owner=owner, lease_until=lease_until), uuid=key)
+        try:
+            with tx.begin_nested():
+                add(tx, [first])
+        except oslo.DBDuplicateEntry:
+            return None
+    return _operation(tx.execute(select(Table).where(Table.uuid == key)).one(), owner, lease_until)
+
+
+def keep_turn(tx: Transaction, one: Operation, *, owner: str, lease_until: datetime.datetime) -> bool:
+    """Hold it for longer; False when the lease was lost."""
+    return tx.execute(update(Table).where(_mine(one, owner)).values(lease_until=lease_until)).rowcount == 1
+
+
+def end_turn(
+    tx: Transaction, one: Operation, *, owner: str, next_at: datetime.datetime, payload: Mapping[str, Any]
+) -> bool:
+    """Give it back until ``next_at``, with what the next owner should know; False when the lease was lost."""
+    values = {"owner": None, "lease_until": None, "next_at": next_at, "payload": dict(payload)}
+    return tx.execute(update(Table).where(_mine(one, owner)).values(values)).rowcount == 1
+
+
 def _free(moment: datetime.datetime) -> ColumnElement[bool]:
+    return and_(_open(moment), ~Table.kind.startswith(TURN))
+
+
+def _open(moment: datetime.datetime) -> ColumnElement[bool]:
     return and_(Table.next_at <= moment, or_(Table.lease_until.is_(None), Table.lease_until <= moment))
 
 

@@ -3,6 +3,7 @@
 
 with FakeNova() as nova:
     nova.code = 422             # what each event is answered with; the call then is a 207
+    nova.status = "503 Busy"    # what the whole call is answered with
     ...
     nova.requests[-1].body["events"]
 """
@@ -36,6 +37,7 @@ class FakeNova:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.code = 200
+        self.status: str | None = None
         self._server = wsgi.Server(("127.0.0.1", 0), self._serve, numthreads=2)
         self._server.expiration_interval = 0.05
         self._server.prepare()
@@ -77,5 +79,7 @@ class FakeNova:
                 body=body,
             )
         )
+        if self.status is not None:
+            return self.status, {}
         events = [event | {"code": self.code} for event in body["events"]]
         return ("200 OK" if self.code == 200 else "207 Multi-Status"), {"events": events}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A running conductor on SQLite, with a fake Nova and an agent that keeps the views it is sent."""
 
+import logging
 import queue
 import time
 import uuid
@@ -107,6 +108,17 @@ class Cloud:
             return arqs.get(tx, [uuid]).get(uuid)
 
 
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command sets logging up for a whole process, which here has other tests to run."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
+    root.setLevel(level)
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """One conductor for all tests of a module: stopping one takes a second."""
@@ -116,6 +128,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     conf.set_override("control_exchange", f"test-{uuid.uuid4()}")
     conf.set_override("operation_interval", 1, "conductor")
     conf.set_override("bind_timeout", 10)
+    # Tests make things old, and ask for this themselves.
+    conf.set_override("arq_expiry", 0, "conductor")
     store = Store(f"sqlite:///{tmp_path_factory.mktemp('conductor')}/cyborg.db")
     schema.upgrade(store)
     transport = messaging.get_transport(conf)

@@ -3,7 +3,6 @@
 
 import datetime
 import json
-import logging
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,7 +257,6 @@ def test_many_hosts_are_read_in_pages(flat: Site, monkeypatch: pytest.MonkeyPatc
 def test_the_command_prints_lines_and_says_by_its_status_whether_all_is_well(
     flat: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     monkeypatch.setattr(Auditor.__init__, "__kwdefaults__", {"pause": 0, "goes_on": lambda: True})
     config = tmp_path / "cyborg.conf"
     config.write_text(

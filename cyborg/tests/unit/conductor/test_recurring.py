@@ -4,7 +4,6 @@
 import datetime
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from oslo_config import cfg
@@ -116,7 +115,7 @@ def test_requests_that_were_never_bound_expire(cloud: Cloud, conf: cfg.ConfigOpt
     cloud.bind([unbound])
     cloud.client.unbind(NOVA, [unbound])
     old(cloud, [forgotten, bound, unbound], days=2)
-    assert Recurring("arq_expiry", 0, cloud.store, Expiry(conf, cloud.store).run).run_once()
+    assert Recurring("tested_expiry", 0, cloud.store, Expiry(conf, cloud.store).run).run_once()
     assert cloud.get(forgotten) is None
     assert cloud.get(bound)
     assert cloud.get(new)
@@ -127,7 +126,7 @@ def test_any_number_expires_in_batches(cloud: Cloud, conf: cfg.ConfigOpts, caplo
     caplog.set_level(logging.INFO, "cyborg")
     uuids = cloud.request(count=2 * BATCH + 1)
     old(cloud, uuids, days=2)
-    Recurring("arq_expiry", 0, cloud.store, Expiry(conf, cloud.store).run).run_once()
+    Recurring("tested_expiry", 0, cloud.store, Expiry(conf, cloud.store).run).run_once()
     assert f"{2 * BATCH + 1} accelerator request(s)" in caplog.text
     assert not any(cloud.get(one) for one in (uuids[0], uuids[-1]))
 
@@ -146,12 +145,10 @@ def test_a_round_of_audits_says_something_when_its_outcome_changed(
     cloud: Cloud,
     conf: cfg.ConfigOpts,
     placement: PlacementFixture,
-    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("cyborg.conductor.auditing.time.sleep", lambda _seconds: None)
-    conf.set_override("nova_provider_config", str(tmp_path / "cyborg.yaml"), group="placement")
     root = placement.create_provider(HOST, inventories={"VCPU": {"total": 8}})
     site = Site(cloud, placement, conf, root)
     site.agent_round()
@@ -165,7 +162,7 @@ def test_a_round_of_audits_says_something_when_its_outcome_changed(
         rounds.run_once()
     said = [one.getMessage() for one in caplog.records if one.name == "cyborg.conductor.audit_rounds"]
     assert said == [
-        "Audit: 8 trait_missing. 'cyborg-manage audit' tells where and why.",
+        "Audit: 6 trait_missing. 'cyborg-manage audit' tells where and why.",
         "Audit: no differences any more",
     ]
 

@@ -66,7 +66,7 @@ def watch(site: Site, *, views: Views | None = None, reaches_placement: bool = T
     mover = (lambda: Mover(site.client)) if reaches_placement else None
     made = Watch(site.conf, site.cloud.store, Announcer(views or Views()), mover)
     made._listening_since = time.monotonic() - 3600
-    return Recurring("host_watch", 0, site.cloud.store, made.run)
+    return Recurring("tested_watch", 0, site.cloud.store, made.run)
 
 
 def silence(site: Site, *names: str) -> None:
@@ -154,7 +154,7 @@ def test_without_placement_the_host_is_marked_and_an_audit_closes_it(site: Site)
 def test_a_conductor_that_has_just_started_takes_nobody_for_down(site: Site) -> None:
     silence(site)
     fresh = Watch(site.conf, site.cloud.store, Announcer(Views()), lambda: Mover(site.client))
-    Recurring("host_watch", 0, site.cloud.store, fresh.run).run_once()
+    Recurring("tested_watch", 0, site.cloud.store, fresh.run).run_once()
     assert site.host().down_since is None
     assert site.offered()
 

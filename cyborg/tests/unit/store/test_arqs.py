@@ -9,6 +9,7 @@ import pytest
 
 from cyborg.domain import arq, errors
 from cyborg.store import arqs, hosts, paging
+from cyborg.store.columns import now
 from cyborg.store.engine import Store
 from cyborg.tests.databases import recorded
 from cyborg.tests.unit.store import builders
@@ -264,3 +265,13 @@ def test_a_bind_in_the_books_is_at_most_nine_statements(store: Store, stored: in
         hosts.save(tx, host, builders.next_generation(wanted))
         arqs.bind(tx, [binding(one)])
     assert len(statements) == 9
+
+
+def test_requests_that_nobody_waits_for_expire_and_bound_ones_do_not(store: Store) -> None:
+    kept = {arq.State.BOUND, arq.State.BIND_STARTED, arq.State.BIND_FAILED, arq.State.UNBIND_FAILED}
+    with store.transaction() as tx:
+        arqs.create(tx, [builders.request(state=state) for state in arq.State if state is not arq.State.DELETING])
+        assert arqs.expire(tx, now() - datetime.timedelta(minutes=1), 10) == 0
+        assert arqs.expire(tx, now() + datetime.timedelta(minutes=1), 1) == 1
+        assert arqs.expire(tx, now() + datetime.timedelta(minutes=1), 10) == 1
+        assert {one.state for one in arqs.page(tx)} == kept

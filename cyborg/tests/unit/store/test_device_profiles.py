@@ -13,7 +13,12 @@ from cyborg.tests.databases import recorded
 from cyborg.tests.unit.store import builders
 
 GROUPS = [
-    {"resources:CUSTOM_ACCELERATOR": "2", "trait:CUSTOM_GPU": "required", "accel:function_name": "1", "accel:bitstream_name": "ü😀"},
+    {
+        "resources:CUSTOM_ACCELERATOR": "2",
+        "trait:CUSTOM_GPU": "required",
+        "accel:function_name": "1",
+        "accel:bitstream_name": "ü😀",
+    },
     {"trait:CUSTOM_FPGA": "forbidden", "resources:FPGA": "1"},
 ]
 

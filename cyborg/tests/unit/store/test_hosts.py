@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from cyborg.domain import errors, inventory, reconcile, report
 from cyborg.domain.shape import Layout, Naming, Shape
 from cyborg.store import attributes, hosts, models
+from cyborg.store.columns import now
 from cyborg.store.engine import Store
 from cyborg.tests.databases import recorded
 from cyborg.tests.unit.store import builders
@@ -299,7 +300,12 @@ def test_an_unchanged_report_is_two_statements(store: Store) -> None:
         hosts.sync(tx, HOST, builders.PROVIDER, {})
     with store.transaction() as tx, recorded(store) as statements:
         answer = hosts.sync(tx, HOST, builders.PROVIDER, {"fake_driver": "newer", "pci_driver": "other"})
-    assert answer == hosts.Sync(stale=(), generation=1, digests={"fake_driver": "newer", "pci_driver": "other"})
+    assert answer == hosts.Sync(
+        stale=(),
+        generation=1,
+        digests={"fake_driver": "newer", "pci_driver": "other"},
+        sequences={"fake_driver": 2, "pci_driver": 1},
+    )
     assert len(statements) == 2
 
 
@@ -320,7 +326,7 @@ def test_a_digest_that_is_not_the_stored_one_asks_for_a_report(
 def test_the_first_sync_makes_the_host(store: Store) -> None:
     with store.transaction() as tx:
         answer = hosts.sync(tx, HOST, builders.PROVIDER, {"a": "1"})
-    assert answer == hosts.Sync(stale=("a",), generation=0, digests={})
+    assert answer == hosts.Sync(stale=("a",), generation=0, digests={}, sequences={"a": 0})
     assert stored(store).provider_uuid == builders.PROVIDER
 
 
@@ -378,3 +384,30 @@ def test_shape_move_and_owned_classes_are_saved(store: Store) -> None:
     assert save(store, before, after) == after == stored(store)
     done = dataclasses.replace(after, moving_to=None)
     assert save(store, after, done) == done == stored(store)
+
+
+def test_a_sync_brings_a_host_up_again_whatever_was_read_before(store: Store) -> None:
+    with store.transaction() as tx:
+        hosts.sync(tx, HOST, builders.PROVIDER, {})
+        before = hosts.get_or_create(tx, HOST)
+        hosts.save(tx, before, dataclasses.replace(before, down_since=now(), generation=7))
+    with store.transaction() as tx:
+        answer = hosts.sync(tx, HOST, builders.PROVIDER, {})
+        again = hosts.load(tx, HOST)
+    assert (answer.generation, answer.returned) == (8, True)
+    assert again is not None
+    assert (again.generation, again.down_since) == (8, None)
+    with store.transaction() as tx:
+        assert not hosts.sync(tx, HOST, builders.PROVIDER, {}).returned
+
+
+def test_only_the_report_that_was_asked_for_is_noted(store: Store) -> None:
+    with store.transaction() as tx:
+        host = hosts.get_or_create(tx, HOST)
+        hosts.set_digest(tx, host, "a", "1", 0)
+        hosts.set_digest(tx, host, "a", "2", 1)
+        for old in (0, 1, 3):
+            with pytest.raises(errors.Conflict):
+                hosts.set_digest(tx, host, "a", "1", old)
+        hosts.set_digest(tx, host, "a", "3")
+        assert hosts.sync(tx, HOST, None, {"a": "3", "b": ""}).sequences == {"a": 3, "b": 0}

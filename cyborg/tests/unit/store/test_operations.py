@@ -108,3 +108,33 @@ def test_owners_that_take_at_once_never_share_work(store: Store, limit: int) -> 
     answers = builders.together([lambda: drain("left"), lambda: drain("right"), lambda: drain("third")])
     taken = [uuid for answer in answers for uuid in answer]
     assert sorted(taken) == sorted(one.uuid for one in work)
+
+
+def test_a_turn_has_one_owner_at_a_time_and_keeps_what_it_was_given(store: Store) -> None:
+    moment = operations.now()
+
+    def turn(owner: str, at: datetime.datetime) -> operations.Operation | None:
+        with store.transaction() as tx:
+            return operations.take_turn(tx, "tested", owner=owner, lease_until=at + LEASE, moment=at)
+
+    mine = turn("me", moment)
+    assert mine is not None
+    assert turn("other", moment) is None
+    with store.transaction() as tx:
+        assert operations.keep_turn(tx, mine, owner="me", lease_until=moment + LEASE * 2)
+        assert operations.end_turn(tx, mine, owner="me", next_at=moment + LEASE * 3, payload={"number": 1})
+    assert turn("other", moment + LEASE * 2) is None
+    theirs = turn("other", moment + LEASE * 4)
+    assert theirs is not None
+    assert (theirs.payload, theirs.owner) == ({"number": 1}, "other")
+    with store.transaction() as tx:
+        assert not operations.end_turn(tx, mine, owner="me", next_at=moment, payload={})
+    assert take(store, after=LEASE * 9) == [], "a turn is no operation"
+
+
+def test_late_operations_are_those_past_their_deadline(store: Store) -> None:
+    (late,) = add(store, deadline=operations.now() - LEASE)
+    add(store, deadline=operations.now() + LEASE)
+    add(store)
+    with store.reading() as tx:
+        assert [one.uuid for one in operations.late(tx, operations.now())] == [late.uuid]

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Short histories of random clouds, in every way of showing them; `python -m bench.simulate` has the long ones."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cyborg.domain.shape import Layout, Naming, Shape
+from cyborg.tests.simulation.simulation import Options, simulate
+
+NESTED = Shape(layout=Layout.NESTED)
+COUNTED = Shape(naming=Naming.COUNTED)
+
+
+@pytest.mark.parametrize("shape", [NESTED, COUNTED], ids=str)
+def test_what_passed_scheduling_is_bound_when_servers_are_built_one_by_one(tmp_path: Path, shape: Shape) -> None:
+    result = simulate(tmp_path, Options(shape=shape, hosts=8, steps=150, seed=11, full_check_every=75))
+    assert result.outcomes["booted"] > 20
+    assert result.failed == Counter()
+
+
+def test_on_one_provider_with_one_class_only_requests_for_several_cards_fail(tmp_path: Path) -> None:
+    result = simulate(tmp_path, Options(shape=Shape(), hosts=8, steps=150, seed=11, full_check_every=75))
+    assert result.outcomes["booted"] > 20
+    assert set(result.failed) <= {"gpu-and-gpu", "two-gpus", "two-qats"}
+
+
+@pytest.mark.parametrize(("shape", "may_fail"), [(NESTED, set()), (COUNTED, {"any", "nvidia", "big-gpu"})], ids=str)
+def test_claims_before_binds_fail_nothing_that_was_counted(tmp_path: Path, shape: Shape, may_fail: set[str]) -> None:
+    result = simulate(tmp_path, Options(shape=shape, hosts=8, steps=30, concurrent=8, seed=5, full_check_every=15))
+    assert result.outcomes["booted"] > 20
+    assert set(result.failed) <= may_fail

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service, its agents and Placement, all called in this thread; nothing happens unless somebody is told to."""
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import webob
+from oslo_config import cfg
+
+from cyborg import conf as configuration
+from cyborg.api import app
+from cyborg.clients import nova
+from cyborg.cmd import embedded_placement
+from cyborg.conductor.service import Conductor
+from cyborg.domain import inventory
+from cyborg.domain.shape import Shape
+from cyborg.domain.view import HostView
+from cyborg.placement.client import PlacementClient
+from cyborg.placement.providers import Providers
+from cyborg.placement.publisher import Publisher
+from cyborg.rpc import messaging
+from cyborg.rpc.conductor import ConductorClient
+from cyborg.store import hosts, schema
+from cyborg.store.engine import Store
+from cyborg.tests.simulation import in_process
+from cyborg.tests.simulation.hardware import DRIVER, Machine
+
+CORES = 64
+NO_VIEW = -1
+
+
+class Agent:
+    """`report` is a round of the periodic kind, `catch_up` what a newer view from the conductor makes it do."""
+
+    def __init__(self, machine: Machine, provider: str, conductor: ConductorClient, publisher: Publisher, wish: Shape):
+        self.machine = machine
+        self.provider = provider
+        self._conductor = conductor
+        self._publisher = publisher
+        self._wish = wish
+        self._view: HostView | None = None
+
+    def report(self) -> None:
+        seen = self.machine.look()
+        if self._sync({DRIVER: seen.digest}):
+            self._view = self._conductor.report(seen)
+        self._publish()
+
+    def catch_up(self) -> None:
+        self._sync({DRIVER: ""})
+        self._publish()
+
+    def _sync(self, digests: dict[str, str]) -> Sequence[str]:
+        generation = NO_VIEW if self._view is None else self._view.generation
+        answer = self._conductor.sync(self.machine.name, self.provider, digests, generation, wish=self._wish)
+        self._view = answer.view or self._view
+        return answer.stale
+
+    def _publish(self) -> None:
+        if self._view is not None:
+            self._publisher.publish(self._view)
+
+
+class Cloud:
+    def __init__(
+        self, conf: cfg.ConfigOpts, store: Store, placement: PlacementClient, api: app.Application, agents: list[Agent]
+    ) -> None:
+        self.conf = conf
+        self.store = store
+        self.placement = placement
+        self.shown = Providers(placement)
+        self.agents = {agent.machine.name: agent for agent in agents}
+        self.by_provider = {agent.provider: agent for agent in agents}
+        self._api = api
+
+    def call(self, method: str, path: str, body: Any = None, *, newest: bool = False) -> webob.Response:
+        """As a service that acts for an administrator; at the oldest microversion unless the newest is asked for."""
+        request = webob.Request.blank(f"/v2{path}", method=method)
+        request.headers.update({"X-Auth-Token": "admin", "X-Service-Token": "nova"})
+        if newest:
+            request.headers["OpenStack-API-Version"] = "accelerator latest"
+        if body is not None:
+            request.content_type = "application/json"
+            request.body = json.dumps(body).encode()
+        return request.get_response(self._api)
+
+    def host(self, name: str) -> inventory.Host:
+        with self.store.transaction() as tx:
+            found = hosts.load(tx, name)
+        assert found is not None
+        return found
+
+
+@contextmanager
+def running(directory: Path, shape: Shape, machines: Sequence[Machine]) -> Iterator[Cloud]:
+    """Every host has reported once."""
+    conf = _configuration(shape)
+    store = Store(f"sqlite:///{directory}/cyborg.sqlite", sqlite_synchronous=False)
+    schema.upgrade(store)
+    conductor = Conductor(conf, store, messaging.get_transport(conf), nova.NoNova())
+    client = in_process.DirectConductor(conductor.endpoints)
+    placement = in_process.placement(embedded_placement.build(directory, durable=False))
+    agents = []
+    for machine in machines:
+        provider = str(uuid.uuid5(uuid.NAMESPACE_OID, machine.name))
+        placement.post("/resource_providers", {"name": machine.name, "uuid": provider})
+        body = {"resource_provider_generation": 0, "inventories": {"VCPU": {"total": CORES}}}
+        placement.put(f"/resource_providers/{provider}/inventories", body)
+        agents.append(Agent(machine, provider, client, Publisher(placement, conf), shape))
+    cloud = Cloud(conf, store, placement, app.load(conf, store, client), agents)
+    for agent in agents:
+        agent.report()
+    try:
+        yield cloud
+    finally:
+        store.dispose()
+
+
+def _configuration(shape: Shape) -> cfg.ConfigOpts:
+    conf = configuration.new_config()
+    conf([], default_config_files=[])
+    overrides: dict[str, dict[str, Any]] = {
+        "DEFAULT": {"transport_url": "fake://", "control_exchange": f"simulation-{uuid.uuid4()}"},
+        "api": {"auth_strategy": "noauth"},
+        "placement": {"provider_layout": str(shape.layout), "provider_grace_time": 0},
+    }
+    for group, values in overrides.items():
+        for name, value in values.items():
+            conf.set_override(name, value, group=None if group == "DEFAULT" else group)
+    return conf

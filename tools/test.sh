@@ -21,4 +21,4 @@ cyborg_venv test standalone mysql postgresql nvidia test-requirements.txt
 if [ "$#" -eq 1 ] && [[ "$1" =~ ^[A-Za-z_]+$ ]] && [ ! -e "$1" ]; then
     set -- -k "$1"
 fi
-PYTHONPATH="tools${PYTHONPATH:+:$PYTHONPATH}" exec "$PYTHON" -m pytest -p left_out "$@"
+PYTHONHASHSEED=0 PYTHONPATH="tools${PYTHONPATH:+:$PYTHONPATH}" exec "$PYTHON" -m pytest -n "${CYBORG_TEST_WORKERS:-auto}" --dist loadfile -p left_out "$@"

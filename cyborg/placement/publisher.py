@@ -4,10 +4,10 @@
     publisher = Publisher(client, conf)
     publisher.publish(view)         # again after any crash, or after somebody else changed something: repaired
 
-Nothing may be scheduled on what is not there yet or any more, so providers and traits that go are taken away first, then
-the inventory changes, and traits that come are shown last; where all units are alike, traits are right before anything is
-offered. A view that holds already costs one read, whatever its layout:
-the list of the tree has the generation of every provider, and one with the generation of our last look is as it was.
+Nothing may be scheduled on what is not there yet or any more, so providers and traits that go are taken away first,
+then the inventory changes, and traits that come are shown last; where all units are alike, traits are right before
+anything is offered. A view that holds already costs one read, whatever its layout: the list of the tree has the
+generation of every provider, and one with the generation of our last look is as it was.
 """
 
 import dataclasses

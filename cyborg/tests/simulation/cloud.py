@@ -125,7 +125,8 @@ def _configuration(shape: Shape) -> cfg.ConfigOpts:
     conf([], default_config_files=[])
     overrides: dict[str, dict[str, Any]] = {
         "DEFAULT": {"transport_url": "fake://", "control_exchange": f"simulation-{uuid.uuid4()}"},
-        "api": {"auth_strategy": "noauth"},
+        # Agents report when they are told to, however long that takes.
+        "api": {"auth_strategy": "noauth", "host_down_after": 7 * 24 * 3600},
         "placement": {"provider_layout": str(shape.layout), "provider_grace_time": 0},
     }
     for group, values in overrides.items():

@@ -13,6 +13,7 @@ as are asked for are hit, spread over the whole life; more points than there are
 import argparse
 import itertools
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -48,7 +49,7 @@ def spread(points: Sequence[str], count: int) -> list[str]:
 def hit_all(one: crash_sites.Site, kind: str, options: argparse.Namespace, directory: Path) -> list[object]:
     """A row of the table: points recorded, tried and hit, times something did not hold, the longest recovery."""
     points = crash_harness.record(one, kind, directory / f"{kind}.points", options.servers)
-    tried = spread(points, options.points or len(points))
+    tried = spread(points, options.points or len(points))[options.skip :]
     hit = wrong = 0
     longest = 0.0
     for number, at in enumerate(tried, 1):
@@ -68,6 +69,7 @@ def hit_all(one: crash_sites.Site, kind: str, options: argparse.Namespace, direc
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.crash", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--points", type=int, default=0, help="of each kind of process; 0 takes each one once")
+    parser.add_argument("--skip", type=int, default=0, help="so many of them, which an earlier run has done")
     parser.add_argument("--servers", type=int, default=0, help="further ones in each life: more points of the API")
     parser.add_argument("--kinds", nargs="+", help="only these kinds of process")
     parser.add_argument("--database", choices=list(databases.VARIABLES), help="each part as a process, on this server")
@@ -75,6 +77,8 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     if options.database and not os.environ.get(databases.VARIABLES[options.database]):
         parser.error(f"--database {options.database} needs the server's URL in {databases.VARIABLES[options.database]}")
+    # What it started has to be ended with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="cyborg-crash-") as name:
         directory = Path(name)
         with site(options, directory) as one:

@@ -28,6 +28,7 @@ from cyborg.placement.client import PlacementClient
 from cyborg.store.engine import Store
 from cyborg.tests.functional import processes, standalone
 from cyborg.tests.functional.client import Client
+from cyborg.tests.functional.deployment import clean_broker
 from cyborg.tests.functional.fake_nova import FakeNova
 from cyborg.tests.functional.standalone import until
 from cyborg.tests.placement_fixture import PlacementFixture
@@ -210,10 +211,12 @@ class Deployed(Site):
         self._outside.enter_context(self._placement)
         self._outside.enter_context(self._nova)
         self._placement.create_provider(HOST)
+        exchange = f"cyborg-test-{uuid.uuid4().hex[:8]}"
+        self._outside.callback(clean_broker, self._transport_url, exchange, [HOST])
         options: dict[str, dict[str, Any]] = {
             "DEFAULT": {
                 "transport_url": self._transport_url,
-                "control_exchange": f"cyborg-test-{uuid.uuid4().hex[:8]}",
+                "control_exchange": exchange,
                 "bind_timeout": 5,
                 "periodic_interval": 1,
                 "state_path": self.directory,

@@ -13,6 +13,7 @@ import http.client
 import os
 import subprocess
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 from types import TracebackType
@@ -48,6 +49,19 @@ def rabbitmq() -> str:
         complain = pytest.fail if os.environ.get("CYBORG_TEST_REQUIRE_SERVERS") == "1" else pytest.skip
         complain(f"{RABBITMQ} does not name a server")
     return str(url)
+
+
+def clean_broker(transport_url: str, exchange: str, agents: Iterable[str]) -> None:
+    """Queues with a time to live go by themselves; those of topics stay, by oslo.messaging's choice."""
+    hosts = {"conductor": [os.uname().nodename], "agent": agents}
+    with connection.Connection(transport_url.replace("rabbit://", "amqp://", 1)) as broker:
+        channel = broker.channel()
+        for topic, names in hosts.items():
+            queue = f"{exchange}-{topic}"
+            for name in (queue, *(f"{queue}.{host}" for host in names)):
+                channel.queue_delete(name)
+            channel.exchange_delete(f"{queue}_fanout")
+        channel.exchange_delete(exchange)
 
 
 class Deployment:
@@ -92,7 +106,7 @@ class Deployment:
     ) -> None:
         for process in self._processes.values():
             process.kill()
-        self._clean_broker()
+        clean_broker(self._transport_url, self.exchange, [self.gpu_host, self.fake_host])
 
     def __getitem__(self, name: str) -> processes.Process:
         return self._processes[name]
@@ -174,16 +188,3 @@ class Deployment:
         recorded.materialise(recording, tree)
         roots = "".join(f"{name}fs_root = {tree / name}\n" for name in ("sys", "dev", "proc"))
         return f"[agent]\nresource_provider_name = {self.gpu_host}\n{roots}"
-
-    def _clean_broker(self) -> None:
-        """Queues with a time to live go by themselves; those of topics stay, by oslo.messaging's choice."""
-        url = self._transport_url.replace("rabbit://", "amqp://", 1)
-        hosts = {"conductor": {os.uname().nodename}, "agent": {self.gpu_host, self.fake_host}}
-        with connection.Connection(url) as broker:
-            channel = broker.channel()
-            for topic, names in hosts.items():
-                queue = f"{self.exchange}-{topic}"
-                for name in (queue, *(f"{queue}.{host}" for host in names)):
-                    channel.queue_delete(name)
-                channel.exchange_delete(f"{queue}_fanout")
-            channel.exchange_delete(self.exchange)

@@ -206,8 +206,10 @@ def test_a_service_whose_broker_goes_away_stops_when_it_is_told_to(
         changes = {
             ("DEFAULT", "transport_url"): proxy.url,
             ("DEFAULT", "control_exchange"): f"test-{uuid.uuid4()}",
-            # Nothing stays behind in the broker.
+            # Nothing stays behind in the broker; quorum queues cannot delete themselves.
             ("oslo_messaging_rabbit", "amqp_auto_delete"): "true",
+            ("oslo_messaging_rabbit", "rabbit_quorum_queue"): "false",
+            ("oslo_messaging_rabbit", "rabbit_transient_quorum_queue"): "false",
             ("oslo_messaging_rabbit", "rabbit_transient_queues_ttl"): "60",
         }
         configuration = configure(tmp_path, changes)

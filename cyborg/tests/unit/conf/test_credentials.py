@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Credentials may stand in another section."""
 
+import os
 from pathlib import Path
 
 import keystoneauth1.exceptions
@@ -18,6 +19,13 @@ PASSWORD = "auth_type = password\nauth_url = http://127.0.0.1:1/v3\nusername = c
 def read(path: Path, text: str) -> cfg.ConfigOpts:
     path.write_text(text, encoding="utf-8")
     return configuration.load(["--config-file", str(path)], prog="test")
+
+
+@pytest.fixture(autouse=True)
+def nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """oslo.config takes options from variables such as OS_PLACEMENT__AUTH_URL, before any file."""
+    for name in [name for name in os.environ if name.startswith("OS_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize("group", ["placement", "nova"])

@@ -18,7 +18,7 @@ from cyborg.conductor.service import Conductor
 from cyborg.domain import arq, profile, report, view, wire
 from cyborg.rpc import messaging
 from cyborg.rpc.conductor import ConductorClient
-from cyborg.store import arqs, models, schema
+from cyborg.store import arqs, models, operations, schema
 from cyborg.store.engine import Store
 
 PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
@@ -99,7 +99,8 @@ class Cloud:
         """Returns when no work is left over, after five seconds at most."""
         for _ in range(500):
             with self.store.reading() as tx:
-                if tx.execute(select(models.Operation.id).limit(1)).first() is None:
+                waiting = select(models.Operation.id).where(~models.Operation.kind.startswith(operations.TURN))
+                if tx.execute(waiting.limit(1)).first() is None:
                     return
             time.sleep(0.01)
 

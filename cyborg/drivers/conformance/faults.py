@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cyborg.drivers import recorded
 from cyborg.drivers.conformance.subject import Subject
-from cyborg.drivers.twin import Twin
+from cyborg.drivers.host import Host
 
 #: Of a host with many functions, as many are broken, one after the other.
 MOST = 4
@@ -18,7 +18,7 @@ def isolates_a_broken_function(subject: Subject) -> Iterator[str]:
         twin = subject.twin(case)
         before = {device.address: device for device in subject.look(case, twin.host)}
         for address in [name for name, entry in case.functions.items() if isinstance(entry, dict)][:MOST]:
-            concerned = _concerned(twin, address)
+            concerned = touched_by(twin.host, address)
             for fault, spoil in FAULTS.items():
                 where = f"{case.name}: {address} {fault}"
                 broken = subject.twin(case)
@@ -68,9 +68,9 @@ FAULTS: dict[str, Callable[[Path], None]] = {
 GONE = frozenset({"is gone", "reads as all ones", "answers every read with EIO", "has empty files"})
 
 
-def _concerned(twin: Twin, address: str) -> set[str]:
+def touched_by(host: Host, address: str) -> set[str]:
     """What the fault may change: the slot, PF and VFs, the IOMMU group, and what those share in turn."""
-    functions = twin.host.pci()
+    functions = host.pci()
     found = {address}
     for _ in functions:
         known = [function for function in functions if function.address in found]

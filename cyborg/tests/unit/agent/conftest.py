@@ -2,7 +2,7 @@
 """One host: a real Placement, drivers whose cards a test sets, and a conductor in memory."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +119,6 @@ class MemoryConductor(ConductorClient):
 
 def only(device: inventory.Device) -> inventory.Host:
     return inventory.Host(name=HOST, devices=(device,))
-
-
-@pytest.fixture
-def placement() -> Iterator[PlacementFixture]:
-    with PlacementFixture() as fixture:
-        yield fixture
 
 
 @pytest.fixture

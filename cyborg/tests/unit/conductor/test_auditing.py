@@ -4,7 +4,6 @@
 import datetime
 import json
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from sqlalchemy import update
 
 from cyborg.cmd import manage
 from cyborg.conductor.auditing import Auditor
-from cyborg.conf import new_config
 from cyborg.domain import arq, report
 from cyborg.domain.audit import Difference, Kind
 from cyborg.domain.shape import Layout
@@ -26,17 +24,7 @@ from cyborg.tests.unit.placement.test_nova_managed import NovaCompute
 
 
 @pytest.fixture
-def placement() -> Iterator[PlacementFixture]:
-    with PlacementFixture() as fixture:
-        yield fixture
-
-
-@pytest.fixture
-def conf(placement: PlacementFixture, tmp_path: Path) -> cfg.ConfigOpts:
-    conf = new_config()
-    conf([], default_config_files=[])
-    placement.configure(conf)
-    conf.set_override("nova_provider_config", str(tmp_path / "cyborg.yaml"), group="placement")
+def conf(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
     conf.set_override("audit_grace", 0, group="conductor")
     return conf
 

@@ -1,32 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flavors that name the class without a profile: Cyborg is never asked, and Placement counts them by itself."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from oslo_config import cfg
 
-from cyborg.conf import new_config
 from cyborg.domain import inventory
 from cyborg.tests.placement_fixture import PlacementFixture
 from cyborg.tests.unit.conductor.conftest import NOVA, Cloud
 from cyborg.tests.unit.conductor.test_reshaping import CLASS, HOST, Site
-
-
-@pytest.fixture
-def placement() -> Iterator[PlacementFixture]:
-    with PlacementFixture() as fixture:
-        yield fixture
-
-
-@pytest.fixture
-def conf(placement: PlacementFixture, tmp_path: Path) -> cfg.ConfigOpts:
-    conf = new_config()
-    conf([], default_config_files=[])
-    placement.configure(conf)
-    conf.set_override("nova_provider_config", str(tmp_path / "cyborg.yaml"), group="placement")
-    return conf
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from oslo_config import cfg
 
 from cyborg.cmd import manage
 from cyborg.conductor.reshaping import Reshaper
-from cyborg.conf import new_config
 from cyborg.domain import errors, inventory, names, reshape, view
 from cyborg.domain.shape import Layout, Naming, Shape
 from cyborg.placement.client import PlacementClient
@@ -136,21 +135,6 @@ class Site:
             )
             for one in found
         }
-
-
-@pytest.fixture
-def placement() -> Iterator[PlacementFixture]:
-    with PlacementFixture() as fixture:
-        yield fixture
-
-
-@pytest.fixture
-def conf(placement: PlacementFixture, tmp_path: Path) -> cfg.ConfigOpts:
-    conf = new_config()
-    conf([], default_config_files=[])
-    placement.configure(conf)
-    conf.set_override("nova_provider_config", str(tmp_path / "cyborg.yaml"), group="placement")
-    return conf
 
 
 @pytest.fixture

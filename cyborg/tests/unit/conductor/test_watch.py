@@ -6,7 +6,6 @@ import logging
 import queue
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,6 @@ from cyborg.tests.placement_fixture import PlacementFixture, Request
 from cyborg.tests.unit.conductor.conftest import Cloud
 from cyborg.tests.unit.conductor.test_auditing import found, gpu_carrier, kinds
 from cyborg.tests.unit.conductor.test_reshaping import CLASS, HOST, Site
-
-
-@pytest.fixture
-def placement() -> Iterator[PlacementFixture]:
-    with PlacementFixture() as fixture:
-        yield fixture
 
 
 @pytest.fixture

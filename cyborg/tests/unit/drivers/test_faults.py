@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cyborg.drivers import recorded
-from cyborg.drivers.host import Host
+from cyborg.drivers.conformance.faults import touched_by
 from cyborg.tests.unit.drivers import builders
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -55,23 +55,6 @@ def test_no_fault_leaves_a_driver(family: str, data: st.DataObject) -> None:
         list(driver.discover(host))
 
 
-def _concerned(host: Host, address: str) -> set[str]:
-    """What a fault of this function may change: its slot, PF and VFs, IOMMU group, and what those share in turn."""
-    functions = host.pci()
-    found = {address}
-    for _ in functions:
-        known = [function for function in functions if function.address in found]
-        slots = {function.address.rpartition(".")[0] for function in known}
-        groups = {function.iommu_group for function in known} - {None}
-        family = {other for one in known for other in (one, one.physfn, *one.virtfns.values())}
-        found |= {
-            other.address
-            for other in functions
-            if other in family or other.iommu_group in groups or other.address.rpartition(".")[0] in slots
-        }
-    return found
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 @given(data=st.data())
 @settings(max_examples=30, deadline=None)
@@ -84,7 +67,7 @@ def test_only_the_card_with_the_faulty_function_is_lost(family: str, data: st.Da
         addresses = [function.address for function in host.pci()]
         assume(addresses)
         faulty = data.draw(st.sampled_from(addresses))
-        concerned = _concerned(host, faulty)
+        concerned = touched_by(host, faulty)
         place = (Path(directory) / "sys/bus/pci/devices" / faulty).resolve()
         _faults(data, _files(place))
         after = {device.address: device for device in driver.discover(host)}

@@ -124,6 +124,8 @@ class Device(Stamped, Base):
     status: Mapped[inventory.DeviceStatus] = mapped_column(Choice(inventory.DeviceStatus, 32))
     absences: Mapped[int]
     generation: Mapped[int] = mapped_column(BigId, default=0, server_default=text("0"), sort_order=200)
+    capabilities: Mapped[list[str] | None] = mapped_column(JSON, sort_order=201)
+    health_history: Mapped[dict[str, Any] | None] = mapped_column(JSON, sort_order=202)
 
 
 class Deployable(Stamped, Base):
@@ -143,7 +145,11 @@ class Deployable(Stamped, Base):
 
 
 class Accelerator(Stamped, Base):
-    """``arq_uuid`` is the holder: unique, so no request holds two, and one column, so no unit has two holders."""
+    """``arq_uuid`` is the holder: unique, so no request holds two, and one column, so no unit has two holders.
+
+    ``work`` is the operation under way on it, ``attached`` what a preparation made for its holder, ``quarantine`` why it
+    cannot be given out until an operator has looked at it.
+    """
 
     __tablename__ = "accelerators"
     __table_args__ = (UniqueConstraint("deployable_id", "key"), *_sorted("created_at"), TABLE_OPTIONS)
@@ -156,6 +162,9 @@ class Accelerator(Stamped, Base):
     info: Mapped[dict[str, str]] = mapped_column(JSON)
     missing: Mapped[bool]
     arq_uuid: Mapped[str | None] = mapped_column(ForeignKey("arqs.uuid"), unique=True)
+    work: Mapped[str | None] = mapped_column(Uuid, sort_order=200)
+    attached: Mapped[dict[str, str | None] | None] = mapped_column(JSON, sort_order=201)
+    quarantine: Mapped[str | None] = mapped_column(Text, sort_order=202)
 
 
 class Attribute(Stamped, Base):
@@ -231,10 +240,14 @@ class Instance(Base):
 
 
 class Operation(Stamped, Base):
-    """Work that must still happen; ``lease_until`` ends the claim of an owner that died."""
+    """Work that must still happen; ``lease_until`` ends the claim of an owner that died.
+
+    ``hostname`` and ``subject`` (a server, a request or an accelerator) say what it is about. With ``ended_at`` it was
+    given up, and is kept for a while to be read.
+    """
 
     __tablename__ = "operations"
-    __table_args__ = (TABLE_OPTIONS,)
+    __table_args__ = (*_sorted("hostname", "subject"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     uuid: Mapped[str] = mapped_column(Uuid, unique=True)
@@ -246,3 +259,6 @@ class Operation(Stamped, Base):
     next_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, index=True)
     deadline: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     last_error: Mapped[str | None] = mapped_column(Text)
+    hostname: Mapped[str | None] = mapped_column(Name, sort_order=200)
+    subject: Mapped[str | None] = mapped_column(Uuid, sort_order=201)
+    ended_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime, sort_order=202)

@@ -3,23 +3,29 @@
 
     cyborg-driver-check discover nvidia_gpu --root / --config options.json
     cyborg-driver-check discover spdk --root /tmp/recorded --config options.json --socket /tmp/spdk.sock
+    cyborg-driver-check image intel_fpga hello.gbs
     cyborg-driver-check conformance lamp:LampDriver --host plain.yaml --host partitioned.yaml
 
-``discover`` prints what the driver finds as a JSON list. A family is the name of a driver without ``_driver``; a
-configuration is a JSON object of options by group, ``{"nvme_ssd": {"vendors": ["144d"]}}``. Vendors' tools, libraries
+``discover`` prints what the driver finds as a JSON list. A family is the name of a driver, ``_driver`` may be left out;
+a configuration is a JSON object of options by group, ``{"nvme_ssd": {"vendors": ["144d"]}}``. Vendors' tools, libraries
 and sockets belong to the machine they run on, so a root other than / has none but those that are named.
+
+``image`` prints the verdict on a file that is to be loaded into a card of the family, as a JSON object: whether to
+``accept`` it, and what was ``found`` in it or the ``reason`` why not.
 
 ``conformance`` does to recorded hosts what happens to real ones, and prints how the driver took it: a driver by its
 name, or as ``module:Class`` from where Python finds it.
 
-The exit status is 0 when the driver could look, whatever it found, or passes; 1 when the host cannot be read, or some
-check fails; 2 when the driver cannot be had or a file that was named is not understood.
+The exit status is 0 when the driver could look, whatever it found, the image is accepted, or the driver passes; 1 when
+the host cannot be read, the image is refused, or some check fails; 2 when the driver cannot be had, or a file that was
+named cannot be read or is not understood.
 """
 
 import argparse
 import contextlib
 import json
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +33,8 @@ from pathlib import Path
 from typing import Any
 
 from cyborg.domain import errors
-from cyborg.drivers import check, loader
-from cyborg.drivers.base import Measures
+from cyborg.drivers import check, images, loader
+from cyborg.drivers.base import Measures, TakesImages
 from cyborg.drivers.conformance import run
 from cyborg.drivers.conformance.subject import Subject
 from cyborg.drivers.fake_nvml import FakeNvml
@@ -36,7 +42,7 @@ from cyborg.drivers.host import Host
 from cyborg.drivers.tools import Tools
 
 SUFFIX = "_driver"
-UNREADABLE = FAILED = 1
+UNREADABLE = REFUSED = FAILED = 1
 WRONG = 2
 
 
@@ -44,12 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         status: int = options.verb(options)
-    except errors.HostUnreadable as exc:
-        print(f"cyborg-driver-check: {exc}", file=sys.stderr)
-        return UNREADABLE
+        sys.stdout.flush()
     except errors.CyborgError as exc:
-        print(f"cyborg-driver-check: {exc}", file=sys.stderr)
-        return WRONG
+        print(f"cyborg-driver-check: {' '.join(exc.message.split())}", file=sys.stderr)
+        return UNREADABLE if isinstance(exc, errors.HostUnreadable) else WRONG
+    except BrokenPipeError:
+        # Whoever read the output has enough of it; Python would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return status
 
 
@@ -61,10 +69,16 @@ def _print_found(options: argparse.Namespace) -> int:
     return 0
 
 
+def _print_verdict(options: argparse.Namespace) -> int:
+    verdict = judge(options.family, options.file)
+    print(json.dumps(images.describe(verdict), indent=1, ensure_ascii=False))
+    return REFUSED if isinstance(verdict, images.Refusal) else 0
+
+
 def _print_conformance(options: argparse.Namespace) -> int:
-    failed = 0
+    failed, driver = 0, options.driver if ":" in options.driver else _name(options.driver)
     with _in_the_kit(), tempfile.TemporaryDirectory(prefix="cyborg-driver-check-") as directory:
-        subject = Subject.of(options.driver, options.host, Path(directory))
+        subject = Subject.of(driver, options.host, Path(directory))
         for result in run.run(subject):
             failed += bool(result.problems)
             print(*run.lines(result), sep="\n", flush=True)
@@ -88,33 +102,70 @@ def _in_the_kit() -> Iterator[None]:
 
 def discover(options: argparse.Namespace) -> list[dict[str, Any]]:
     """What the driver finds; raises HostUnreadable, DriverError or InvalidRequest."""
-    family = options.family.removesuffix(SUFFIX)
+    name = _name(options.family)
     replacements: dict[str, Any] = {}
     if options.nvml:
-        replacements["nvml_library"] = FakeNvml(_read(options.nvml))
+        replacements["nvml_library"] = FakeNvml(_object(options.nvml))
     if options.socket:
         replacements["find_socket"] = _sockets_in(options.socket)
-    values = _read(options.config) if options.config else {}
-    driver = loader.make(f"{family}{SUFFIX}", values, replacements)
+    driver = loader.make(name, _options(options.config) if options.config else {}, replacements)
     host = _host(options.root, Tools(path=options.path) if options.path else None)
     devices = list(driver.discover(host))
-    return check.to_fixture_form(family, devices, driver.measure(host) if isinstance(driver, Measures) else None)
+    sensors = driver.measure(host) if isinstance(driver, Measures) else None
+    return check.to_fixture_form(name.removesuffix(SUFFIX), devices, sensors)
+
+
+def judge(family: str, file: Path) -> images.Verdict:
+    """Whether the file may be loaded into cards of the family; raises DriverError, and InvalidRequest for no file."""
+    cls = loader.class_of(_name(family))
+    with _readable(file):
+        if not file.is_file():
+            raise errors.InvalidRequest(f"{file} is no file, or there is none of that name.")
+        if isinstance(cls, TakesImages):
+            return images.inspect(file, cls.image_formats)
+    return images.Refusal(reason="not_supported", message=f"Cards of the family {family} take no images from a host.")
+
+
+def _name(family: str) -> str:
+    """The name that can be enabled."""
+    return family if family in loader.known() else f"{family.removesuffix(SUFFIX)}{SUFFIX}"
 
 
 def _host(root: Path, tools: Tools | None) -> Host:
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 - False also where nobody may look
         raise errors.HostUnreadable(f"{root} is no directory. Name one that has sys, and if need be dev and proc.")
     return Host(sysfs=root / "sys", devfs=root / "dev", procfs=root / "proc", tools=tools)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _options(file: Path) -> dict[str, dict[str, Any]]:
+    values = _object(file)
+    for group, options in values.items():
+        if not isinstance(options, dict):
+            raise errors.InvalidRequest(
+                f"{file}: {group} is {json.dumps(options)}. Options are given by group and name, such as "
+                '{"nvme_ssd": {"vendors": ["144d"]}}.'
+            )
+    return values
+
+
+def _object(file: Path) -> dict[str, Any]:
+    with _readable(file):
+        text = file.read_bytes()
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise errors.InvalidRequest(f"{file} cannot be read as JSON: {exc}.") from exc
+        data = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise errors.InvalidRequest(f"{file} is no JSON: {exc}.") from exc
     if not isinstance(data, dict):
-        raise errors.InvalidRequest(f"{file} does not hold a JSON object.")
+        raise errors.InvalidRequest(f"{file} holds no JSON object, which is what stands in braces.")
     return data
+
+
+@contextlib.contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise errors.InvalidRequest(f"{file} cannot be read: {exc.strerror}.") from exc
 
 
 def _sockets_in(place: Path) -> Callable[[str], str]:
@@ -135,6 +186,10 @@ def _parser() -> argparse.ArgumentParser:
         "--socket", type=Path, metavar="PATH", help="in place of the configured sockets, or their directory"
     )
     one.add_argument("--nvml", type=Path, metavar="FILE", help="a table that answers in place of NVIDIA's library")
+    image = verbs.add_parser("image", help="tell whether a file may be loaded into an FPGA, as a JSON object")
+    image.set_defaults(verb=_print_verdict)
+    image.add_argument("family", metavar="FAMILY", help="a driver's name, with or without _driver")
+    image.add_argument("file", type=Path, metavar="FILE", help="a GBS of Intel's cards, or an xclbin of Xilinx's")
     kit = verbs.add_parser("conformance", help="check a driver on hosts that answer as a kernel does")
     kit.set_defaults(verb=_print_conformance)
     kit.add_argument("driver", metavar="DRIVER", help="a name that can be enabled, or module:Class")

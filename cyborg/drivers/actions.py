@@ -27,6 +27,7 @@ REMOVE_MDEV = "remove_mdev"
 OVERRIDE_DRIVER = "override_driver"
 UNBIND = "unbind"
 PROBE = "probe"
+RESET_BOARD = "reset_board"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ ACTIONS = {
     OVERRIDE_DRIVER: Action(file="bus/pci/devices/{}/driver_override", value=DRIVER_NAME),
     UNBIND: Action(file="bus/pci/devices/{}/driver/unbind", writes_subject=True),
     PROBE: Action(file="bus/pci/drivers_probe", writes_subject=True),
+    RESET_BOARD: Action(file="bus/pci/devices/{}/mgmt_reset"),
 }
 
 

@@ -14,7 +14,7 @@ from oslo_config import cfg
 
 from cyborg.domain import report
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import hwmon, pci_function, pci_health, pci_reset, traits
+from cyborg.drivers import hwmon, pci_function, pci_health, pci_reset, pci_work, traits, vf_demand
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.pci_health import Finding, Reader
@@ -26,13 +26,19 @@ CLASSES = ("0300", "0302", "0380", "1200")
 #: Known GPUs, for a card whose class cannot be read.
 DEVICES = frozenset({"738c", "7408", "740c", "740f", "7410", "74a1", "74a5", "74b5", "686c"})
 #: The host's drivers that say how a card is; ``gim`` is the one that makes VFs.
-DRIVERS = ("amdgpu", "gim")
+VF_MAKER = "gim"
+DRIVERS = ("amdgpu", VF_MAKER)
+#: The driver that loses a card which is reset under it.
+REBIND = ("amdgpu",)
 #: Compute partitions by mode. They are parts of one PCI function, so a guest gets all of them.
 PARTITIONS = {"SPX": 1, "DPX": 2, "TPX": 3, "QPX": 4, "CPX": 8}
 PAGE_LIMIT = "module/amdgpu/parameters/bad_page_threshold"
-MANY_CORRECTED = 10
+MANY_CORRECTED = MANY_REPLAYS = 10
+REPLAYS = "pcie_replay_count"
+MIB = 1 << 20
 UNCORRECTED: Finding = (report.Health.FAILED, "ecc_uncorrected")
 CORRECTED: Finding = (report.Health.DEGRADED, "ecc_corrected")
+REPLAYED: Finding = (report.Health.DEGRADED, "pcie_replay")
 BAD_PAGES: Finding = (report.Health.DEGRADED, "bad_pages")
 
 
@@ -47,42 +53,50 @@ class _Card:
 
 
 class AmdGpuDriver:
-    option_group: ClassVar[str | None] = None
-    options: ClassVar[tuple[cfg.Opt, ...]] = ()
+    option_group: ClassVar[str | None] = "amd_gpu"
+    options: ClassVar[tuple[cfg.Opt, ...]] = (vf_demand.OPTION,)
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        """There is nothing to configure."""
+        self._on_demand = vf_demand.OnDemand(options[vf_demand.DEST], makers=(VF_MAKER,))
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         for gpu in _gpus(host):
-            yield _device(host, gpu)
+            yield _device(host, gpu, self._on_demand)
 
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
         found = {gpu.address: _sensors(gpu) for gpu in _gpus(host) if gpu.driver in DRIVERS and not gpu.asleep}
         return {address: sensors for address, sensors in found.items() if sensors}
 
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        self._on_demand.prepare(host, unit)
+        return pci_work.info(self.discover(host), unit)
+
+    def release(self, host: Host, unit: Unit) -> None:
+        self._on_demand.release(host, unit)
+
     def clean(self, host: Host, unit: Unit) -> None:
-        pci_reset.clean(host, unit)
+        pci_reset.clean(host, unit, rebind=REBIND)
 
 
 def _gpus(host: Host) -> Iterator[PciFunction]:
     """Without the host's console, unless it is the VFs of that card which are for guests."""
     for function in host.pci():
-        if function.vendor != VENDOR or function.is_vf or (function.boot_vga and not function.vfs_on):
+        if function.vendor != VENDOR or function.is_vf or function.is_console:
             continue
         if function.pci_class in CLASSES or (function.pci_class is None and function.device in DEVICES):
             yield function
 
 
-def _device(host: Host, gpu: PciFunction) -> report.Device:
+def _device(host: Host, gpu: PciFunction, on_demand: vf_demand.OnDemand) -> report.Device:
     card = _card(host, gpu)
     unclear = [pci_health.UNREADABLE] if gpu.pci_class is None else []
     health, reasons = pci_health.verdict([*pci_health.findings(gpu), *card.findings, *unclear])
+    shared = gpu.vfs_on or on_demand.lists(gpu)
     part = report.Deployable(
-        resource_class="VGPU" if gpu.vfs_on else "PGPU",
+        resource_class="VGPU" if shared else "PGPU",
         traits=traits.product(KIND, VENDOR, gpu.device),
-        accelerators=pci_function.accelerators(gpu),
-        memory_mib=card.memory >> 20 if card.memory and not gpu.vfs_on else None,
+        accelerators=on_demand.units(gpu) if shared and not gpu.vfs_on else pci_function.accelerators(gpu),
+        memory_mib=card.memory >> 20 if card.memory and not shared else None,
     )
     return report.Device(
         address=gpu.address,
@@ -114,7 +128,7 @@ def _card(host: Host, gpu: PciFunction) -> _Card:
         facts["partitions"] = PARTITIONS.get(mode or "")
     # The name is often empty or unreadable on cards that are well.
     name = (gpu.node / "product_name").text()
-    found = [*_ecc(gpu, reader), *_pages(host, gpu, reader)]
+    found = [*_ecc(gpu, reader), *_replays(gpu), *_pages(host, gpu, reader)]
     found += [finding for chip in hwmon.chips(gpu.node, "amdgpu") for finding in hwmon.heat(chip)]
     return _Card(
         serial=_serial(serial),
@@ -130,19 +144,32 @@ def _serial(text: str | None) -> str | None:
 
 
 def _ecc(gpu: PciFunction, reader: Reader) -> Iterator[Finding]:
-    """By the counts of all blocks; a card without them (a VF in a guest, say) is not worse for it."""
-    totals = {"ue": 0, "ce": 0}
+    """By the counts of all blocks; a card without them (a VF in a guest, say) is not worse for it.
+
+    Corrected errors count as a sum, that of the same blocks each time: one that cannot be read must not look as if the
+    others had been set back.
+    """
+    corrected: dict[str, int] = {}
     for file in (gpu.node / "ras").children("*_err_count"):
         text = reader.text(file)
         counts = dict(re.findall(r"(?m)^\s*(ue|ce)\s*:\s*(\d+)\s*$", text or ""))
-        if text and counts.keys() != totals.keys():
+        if text and counts.keys() != {"ue", "ce"}:
             yield pci_health.UNREADABLE
-        for kind, count in counts.items():
-            totals[kind] += int(count)
-    if totals["ue"]:
-        yield UNCORRECTED
-    if totals["ce"] >= MANY_CORRECTED:
+        if gpu.grew(f"ras/{file.name} ue", int(counts["ue"]) if "ue" in counts else None):
+            yield UNCORRECTED
+        if "ce" in counts:
+            corrected[file.name] = int(counts["ce"])
+    if corrected and gpu.grew(
+        f"ras/{'+'.join(corrected)} ce", sum(corrected.values()), by=MANY_CORRECTED, first=MANY_CORRECTED
+    ):
         yield CORRECTED
+
+
+def _replays(gpu: PciFunction) -> Iterator[Finding]:
+    """Packets that had to be sent again: how many there were before says nothing."""
+    count = (gpu.node / REPLAYS).number() if REPLAYS in gpu.names else None
+    if gpu.grew(REPLAYS, count, by=MANY_REPLAYS, first=None):
+        yield REPLAYED
 
 
 def _pages(host: Host, gpu: PciFunction, reader: Reader) -> Iterator[Finding]:
@@ -159,9 +186,12 @@ def _pages(host: Host, gpu: PciFunction, reader: Reader) -> Iterator[Finding]:
 
 def _sensors(gpu: PciFunction) -> dict[str, float]:
     """The temperature at the edge of the chip, or of its hottest spot where that is the only one."""
-    found: dict[str, float | None] = {}
+    used, total = ((gpu.node / f"mem_info_vram_{name}").number() for name in ("used", "total"))
+    found: dict[str, float | None] = {
+        "utilisation_percent": (gpu.node / "gpu_busy_percent").number(),
+        "memory_used_mib": used / MIB if used is not None else None,
+        "memory_total_mib": total / MIB if total is not None else None,
+    }
     for chip in hwmon.chips(gpu.node, "amdgpu"):
-        edge, hottest = hwmon.celsius(chip, "temp1"), hwmon.celsius(chip, "temp2")
-        average, now = hwmon.watts(chip, "power1_average"), hwmon.watts(chip, "power1_input")
-        found = {"temp_c": hottest if edge is None else edge, "power_w": now if average is None else average}
+        found |= {"temp_c": hwmon.celsius(chip, "temp2"), **hwmon.sensors(chip)}
     return {name: value for name, value in found.items() if value is not None}

@@ -39,12 +39,13 @@ idempotent: it looks at what is there and does what is missing, so it is simply 
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from oslo_config import cfg
 
 from cyborg.domain import report
 from cyborg.domain.host_work import Unit
+from cyborg.drivers import images
 from cyborg.drivers.host import Host
 
 
@@ -108,9 +109,32 @@ class Cleans(Protocol):
 
 
 @runtime_checkable
-class Programs(Protocol):
-    """A driver that can put another function into a region of a card."""
+class TakesImages(Protocol):
+    """A driver of cards whose function comes from an image, and is known to differ by region."""
 
-    def program(self, host: Host, unit: Unit, image: Path) -> None:
-        """Returns when the region has the function of ``image``, read back from the card."""
+    image_formats: ClassVar[frozenset[images.Format]]
+
+    def check_image(
+        self, device: report.Device, unit: Unit, image: images.Image, function: str | None = None
+    ) -> images.Refusal | None:
+        """Why ``image`` must not go into the region of ``unit``, None when it may.
+
+        Pure: ``device`` is the card as it was last reported, and is not touched. ``function`` is the one that was
+        asked for, if one was.
+        """
+        ...
+
+
+@runtime_checkable
+class Programs(TakesImages, Protocol):
+    """A driver that can itself put another function into a region."""
+
+    def program(self, host: Host, unit: Unit, image: images.Image, file: Path) -> str:
+        """Put the image into the region of ``unit`` and return the function that the card shows then.
+
+        ``image`` is what `images.inspect` made of ``file``, and has passed `check_image`. A region that shows the
+        function already is left as it is, so the call may be repeated. Raises InUse while something works with the
+        region, and DriverError when the card refuses or shows another function afterwards, whatever a tool said;
+        the region then holds nobody knows what, and must not be given out.
+        """
         ...

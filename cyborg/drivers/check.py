@@ -6,9 +6,9 @@ from typing import Any
 
 from cyborg.domain import report
 from cyborg.drivers import host_use
-from cyborg.drivers.pci_function import ADDRESS, CONSOLE
+from cyborg.drivers.pci_function import ADDRESS
 
-KEPT_BY_HOST = frozenset({CONSOLE, host_use.DISK, host_use.NETWORK, host_use.PROGRAM})
+KEPT_BY_HOST = frozenset({host_use.DISK, host_use.NETWORK, host_use.PROGRAM})
 
 
 def to_fixture_form(

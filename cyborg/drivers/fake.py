@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cards that do not exist: for tests, demonstrations and trying out a configuration."""
+"""Cards that do not exist: for tests, demonstrations and trying out a configuration.
 
+With ``host_work`` they have to be cleaned, or prepared and cleaned, as real ones do; it takes as long as it is told to,
+and fails where it is told to.
+"""
+
+import time
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from oslo_config import cfg
 
 from cyborg.domain import errors, report
+from cyborg.domain.host_work import Step, Unit
 from cyborg.drivers import traits
 from cyborg.drivers.host import Host
 
@@ -14,6 +20,7 @@ from cyborg.drivers.host import Host
 FIRST_BUS = 0x0C
 MOST_ACCELERATORS = 255
 CLASSES = {report.DeviceType.FPGA: "FPGA", report.DeviceType.GPU: "PGPU"}
+NONE, CLEAN, PREPARE = "none", "clean", "prepare"
 
 
 class FakeDriver:
@@ -30,7 +37,29 @@ class FakeDriver:
         cfg.StrOpt("product", default="abcd", regex="[0-9a-f]{4}", help="PCI device id, four hex digits."),
         cfg.ListOpt("traits", default=["CUSTOM_FAKE_DEVICE"], help="Traits beside those of type, vendor and product."),
         cfg.BoolOpt("fail", default=False, help="Fail every scan, as a driver does that cannot look at its host."),
+        cfg.StrOpt(
+            "host_work",
+            default=NONE,
+            choices=[
+                (NONE, "they are attached as they are, and free at once"),
+                (CLEAN, "they are cleaned after each guest"),
+                (PREPARE, "they are made for a guest, and cleaned and taken back afterwards"),
+            ],
+            help="What a host has to do around an accelerator.",
+        ),
+        cfg.FloatOpt("host_work_seconds", default=0.0, min=0.0, help="Seconds that each step of that takes."),
+        cfg.ListOpt(
+            "host_work_fails",
+            default=[],
+            help="Steps that fail, as STEP for every accelerator or STEP:KEY for one, such as clean:vf3.",
+        ),
     )
+
+    def __new__(cls, options: Mapping[str, Any]) -> Self:
+        """What a driver can do is asked of its type."""
+        kinds: dict[str, type[Any]] = {CLEAN: _Cleaning, PREPARE: _Preparing}
+        made: Self = object.__new__(kinds.get(options.get("host_work", NONE), cls))
+        return made
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
@@ -47,12 +76,38 @@ class FakeDriver:
         part = report.Deployable(
             resource_class=CLASSES.get(kind, f"CUSTOM_{kind}"),
             traits=traits.product(kind, vendor, product) | frozenset(self._options["traits"]),
-            accelerators=tuple(
-                report.pci_accelerator(f"vf{unit}", _address(bus, unit + 1), kind=report.HandleType.TEST_PCI)
-                for unit in range(self._options["accelerators"])
-            ),
+            accelerators=tuple(self._unit(bus, number) for number in range(self._options["accelerators"])),
         )
         return report.Device(address=_address(bus, 0), type=kind, vendor=vendor, model=product, deployables=(part,))
+
+    def _unit(self, bus: int, number: int) -> report.Accelerator:
+        return report.pci_accelerator(f"vf{number}", _address(bus, number + 1), kind=report.HandleType.TEST_PCI)
+
+    def _work(self, step: Step, unit: Unit) -> None:
+        time.sleep(self._options["host_work_seconds"])
+        if {str(step), f"{step}:{unit.key}"} & set(self._options["host_work_fails"]):
+            raise errors.DriverError(f"told to fail by [fake_devices] host_work_fails: {step} {unit.key}")
+
+
+class _Cleaning(FakeDriver):
+    def clean(self, host: Host, unit: Unit) -> None:
+        self._work(Step.CLEAN, unit)
+
+
+class _Preparing(_Cleaning):
+    """Nobody knows the address of a unit before it is made."""
+
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        self._work(Step.PREPARE, unit)
+        domain, bus, _ = unit.address.split(":")
+        return super()._unit(int(domain + bus, 16), int(unit.key.removeprefix("vf"))).info
+
+    def release(self, host: Host, unit: Unit) -> None:
+        self._work(Step.RELEASE, unit)
+
+    def _unit(self, bus: int, number: int) -> report.Accelerator:
+        info = {"parent": _address(bus, 0), "virtual_function": str(number)}
+        return report.Accelerator(key=f"vf{number}", type=report.HandleType.TEST_PCI, info=info)
 
 
 def _address(bus: int, function: int) -> str:

@@ -66,7 +66,13 @@ class FakeNvml:
         return _of(card, "serial")
 
     def nvmlDeviceGetMemoryInfo(self, card: Mapping[str, Any]) -> Any:  # noqa: N802
-        return SimpleNamespace(total=_of(card, "memory_total"))
+        return SimpleNamespace(total=_of(card, "memory_total"), used=card.get("memory_used"))
+
+    def nvmlDeviceGetUtilizationRates(self, card: Mapping[str, Any]) -> Any:  # noqa: N802
+        return SimpleNamespace(gpu=_of(card, "utilisation"))
+
+    def nvmlDeviceGetPowerUsage(self, card: Mapping[str, Any]) -> Any:  # noqa: N802
+        return _of(card, "power_milliwatts")
 
     def nvmlDeviceGetTemperature(self, card: Mapping[str, Any], sensor: int) -> Any:  # noqa: N802
         return _of(card, "temperature") if sensor == 0 else _of(card, "")
@@ -75,7 +81,8 @@ class FakeNvml:
         return _of(card, "slowdown_temperature") if kind == 1 else _of(card, "")
 
     def nvmlDeviceGetTotalEccErrors(self, card: Mapping[str, Any], kind: int, counter: int) -> Any:  # noqa: N802
-        return _of(card, "ecc_uncorrected_volatile") if (kind, counter) == (1, 0) else _of(card, "")
+        name = {0: "ecc_corrected_volatile", 1: "ecc_uncorrected_volatile"}[kind] if counter == 0 else ""
+        return _of(card, name)
 
     def nvmlDeviceGetRetiredPagesPendingStatus(self, card: Mapping[str, Any]) -> Any:  # noqa: N802
         return _of(card, "retired_pages_pending")

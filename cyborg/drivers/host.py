@@ -13,6 +13,7 @@ Everything that `sysfs.Node` tolerates reads as None. Discovery never writes; ho
 a test replaces what that writes with a hook which does what the kernel would do (`twin`).
 """
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -21,7 +22,8 @@ from pathlib import Path
 from oslo_log import log
 
 from cyborg.domain import errors
-from cyborg.drivers import actions
+from cyborg.drivers import actions, commands
+from cyborg.drivers.counters import Counters
 from cyborg.drivers.pci_function import ADDRESS, PciFunction
 from cyborg.drivers.sysfs import Node
 from cyborg.drivers.tools import Tools
@@ -36,6 +38,7 @@ class Host:
 
     ``tools`` are the vendors' commands. They speak of the machine they run on, so a host that is another one has none,
     unless they are given. ``helper_command`` starts the process that writes for an agent which may not (`privileged`).
+    ``commands`` take the place of those to the hardware of this machine; another host has none without.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Host:
         tools: Tools | None = None,
         *,
         helper_command: str = "sudo privsep-helper",
+        commands: commands.Commands | None = None,
     ) -> None:
         self._sysfs = Path(sysfs)
         self._devfs = Path(devfs)
@@ -55,7 +59,10 @@ class Host:
         self._helper_command = helper_command
         # Root on the machine itself, or a host that is no machine: nobody has to be asked.
         self._asks_for_rights = self.is_this_machine and write_hook is None and os.geteuid() != 0
+        self._commands = commands
         self.tools = tools or Tools(path=None if self.is_this_machine else "")
+        #: What is remembered from one look to the next; nothing else is.
+        self.counters = Counters()
         self._dead: set[str] = set()
         self._dead_lock = threading.Lock()
 
@@ -86,6 +93,18 @@ class Host:
         path, text = actions.resolve(action, subject, value)
         self._write(self.sys(path).full, text)
 
+    def command(self, name: str, address: str, value: int = 0, data: bytes = b"") -> bytes:
+        """The answer to one of `commands` by the function's hardware; an OSError of the kernel reaches the caller."""
+        if self._commands is not None:
+            return self._commands.run(name, address, value, data)
+        if not self.is_this_machine:
+            raise OSError(errno.ENXIO, f"{self._sysfs} is no machine: there is no hardware that could be asked")
+        if self._asks_for_rights:
+            from cyborg.drivers import privileged
+
+            return privileged.command(name, address, value, data, self._helper_command)
+        return commands.Machine(self._sysfs, self._devfs).run(name, address, value, data)
+
     def write(self, node: Node, text: str) -> None:
         """Write to a kernel file that no action knows: a driver from elsewhere, with rights of its own."""
         self._write(node.full, text)
@@ -102,7 +121,7 @@ class Host:
                 f"{listing.full} cannot be listed, so nothing is known of this host's PCI devices. "
                 "Check that sysfs is mounted there and that the agent may read it."
             )
-        found = [PciFunction.read(listing / name) for name in sorted(names) if ADDRESS.fullmatch(name)]
+        found = [PciFunction.read(listing / name, self.counters) for name in sorted(names) if ADDRESS.fullmatch(name)]
         functions = {function.address: function for function in found if function and not function.dead}
         self._note_dead({function.address for function in found if function and function.dead})
         for function in functions.values():

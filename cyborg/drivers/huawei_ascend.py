@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from oslo_config import cfg
 
 from cyborg.domain import report
+from cyborg.domain.host_work import Unit
 from cyborg.domain.view import trait_token
-from cyborg.drivers import mdev, pci_health, pci_offer, traits
+from cyborg.drivers import ascend_work, mdev, pci_health, pci_offer, traits
 from cyborg.drivers.host import Host
 from cyborg.drivers.npu_smi import Chip, NpuSmi
 from cyborg.drivers.pci_function import BRIDGE, NOT_ISOLATED, PciFunction
@@ -47,11 +48,25 @@ class HuaweiAscendDriver:
             help="Types of virtual NPUs to offer, such as vnpu-vir02, best first: a chip in virtual machine mode is "
             "cut into the first one that it knows. A chip that knows none is offered whole.",
         ),
+        cfg.BoolOpt(
+            "no_bus_reset",
+            default=False,
+            help="Never reset a chip with its bus between two guests. One that can be reset in no other way is then "
+            "not given out again.",
+        ),
     )
 
-    def __init__(self, options: Mapping[str, Any], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        clock: Callable[[], float] = time.monotonic,
+        settle: float = ascend_work.SETTLE,
+    ) -> None:
+        """``settle`` are seconds after which a chip that has not left its bus will not any more."""
         self._types: Sequence[str] = options["enabled_vnpu_types"]
+        self._no_bus_reset: bool = options["no_bus_reset"]
         self._clock = clock
+        self._settle = settle
         self._seen: dict[str, tuple[float, report.Device]] = {}
 
     def discover(self, host: Host) -> Iterator[report.Device]:
@@ -75,6 +90,9 @@ class HuaweiAscendDriver:
             for address, values in found.items()
             if address in visible
         }
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        ascend_work.clean(host, unit, no_bus_reset=self._no_bus_reset, settle=self._settle)
 
     def _in_reset(self, address: str) -> Iterator[report.Device]:
         """A chip that was here a moment ago is still this chip; what was never one is none now."""

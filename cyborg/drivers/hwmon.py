@@ -33,6 +33,13 @@ def heat(chip: Node) -> Iterator[Finding]:
                 break
 
 
+def sensors(chip: Node) -> dict[str, float]:
+    """``temp_c`` of the first sensor and ``power_w``, on average where the chip tells that; what it has of them."""
+    average, now = watts(chip, "power1_average"), watts(chip, "power1_input")
+    found = {"temp_c": celsius(chip, "temp1"), "power_w": now if average is None else average}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def celsius(chip: Node, sensor: str) -> float | None:
     """``sensor`` such as ``temp1``; None when there is no value."""
     value = (chip / f"{sensor}_input").number()

@@ -12,11 +12,13 @@ from oslo_config import cfg, types
 
 from cyborg.domain import report
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import pci_function, pci_health, pci_reset, traits
+from cyborg.drivers import fpga_cleaning, pci_function, pci_health, pci_reset, pci_work, traits
+from cyborg.drivers.fpga_cleaning import Cleaning
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 
 VENDOR = "1bd4"
+GROUP = "inspur_fpga"
 KIND = report.DeviceType.FPGA
 ACCELERATOR = "1200"
 #: Cards with another class code: F10A (Arria 10).
@@ -24,7 +26,7 @@ DEVICES = frozenset({"0911"})
 
 
 class InspurFpgaDriver:
-    option_group: ClassVar[str | None] = "inspur_fpga"
+    option_group: ClassVar[str | None] = GROUP
     options: ClassVar[tuple[cfg.Opt, ...]] = (
         cfg.ListOpt(
             "device_ids",
@@ -33,10 +35,20 @@ class InspurFpgaDriver:
             help="PCI device ids of further Inspur FPGA cards whose class is not that of an accelerator, "
             "four hex digits each.",
         ),
+        cfg.StrOpt(
+            fpga_cleaning.DEST,
+            default=Cleaning.POWER_CYCLE,
+            choices=[
+                (str(Cleaning.POWER_CYCLE), "a card is not given to another guest before an operator cut its power"),
+                (str(Cleaning.RESET), fpga_cleaning.WHAT_RESET_LEAVES),
+            ],
+            help="What makes a card safe for its next guest.",
+        ),
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._devices = DEVICES | {device.lower() for device in options["device_ids"]}
+        self._cleaning = Cleaning(options[fpga_cleaning.DEST])
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         for function in host.pci():
@@ -45,6 +57,9 @@ class InspurFpgaDriver:
                 yield _device(function)
 
     def clean(self, host: Host, unit: Unit) -> None:
+        pci_work.card(host, unit)
+        if self._cleaning is not Cleaning.RESET:
+            raise fpga_cleaning.refusal(unit.address, "Nothing but a loss of power empties this card", GROUP)
         pci_reset.clean(host, unit)
 
 

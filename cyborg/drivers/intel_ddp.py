@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dynamic device personalisation (DDP) that runs on an Intel port, and what devlink says of the port's health.
 
-No file of the kernel tells it. The 800 series answers to ``devlink``; the 700 series to Intel's ``ddptool``, once for
-all ports of the host. Either tool may be missing: then it is simply not known.
+No file of the kernel tells it. The 800 series answers to ``devlink``; the 700 series to Intel's ``ddptool``. Each is
+started once for all ports of the host, and may be missing: then it is simply not known.
+
+    devlink -j dev info       {"info": {"pci/0000:b2:00.0": {"versions": {"running": {"fw.app.name": ..., "fw.app": ...
+    devlink -j health show    {"health": {"pci/0000:b2:00.0": [{"reporter": "tx", "state": "healthy", ...
+
+Both only read, and need no rights. A devlink that cannot tell all ports at once is asked for one after the other.
 """
 
 import json
@@ -24,6 +29,7 @@ class Ddp:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._of_all: dict[str, Any] = {}
 
     def of(self, port: PciFunction) -> tuple[dict[str, str] | None, list[Finding]]:
         """Name and version of what is loaded, None when nothing is or it is not known, and what is wrong with it."""
@@ -40,16 +46,25 @@ class Ddp:
 
     def _running(self, port: PciFunction) -> Mapping[str, Any] | None:
         """Versions that run, None when devlink does not know the port."""
-        answer = _json(self._tools.run("devlink", "-j", "dev", "info", f"pci/{port.address}"))
-        about = _object(_object(answer).get("info")).get(f"pci/{port.address}")
+        about = self._devlink(port, "info", "dev", "info")
         return _object(_object(_object(about).get("versions")).get("running")) if about is not None else None
 
     def _reporters(self, port: PciFunction) -> Iterator[Finding]:
-        answer = _json(self._tools.run("devlink", "-j", "health", "show", f"pci/{port.address}"))
-        reporters = _object(_object(answer).get("health")).get(f"pci/{port.address}")
+        reporters = self._devlink(port, "health", "health", "show")
         for reporter in map(_object, reporters if isinstance(reporters, list) else ()):
             if reporter.get("state") == "error" and reporter.get("reporter"):
                 yield Health.DEGRADED, f"reporter_{reporter['reporter']}"
+
+    def _devlink(self, port: PciFunction, member: str, *command: str) -> Any:
+        """What it tells of the port, None when it does not know it."""
+        name = f"pci/{port.address}"
+        if member not in self._of_all:
+            self._of_all[member] = self._ask(member, *command)
+        found = self._of_all[member]
+        return _object(self._ask(member, *command, name) if found is None else found).get(name)
+
+    def _ask(self, member: str, *command: str) -> Any:
+        return _object(_json(self._tools.run("devlink", "-j", *command))).get(member)
 
     @cached_property
     def _inventory(self) -> dict[str, dict[str, str]]:

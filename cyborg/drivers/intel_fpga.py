@@ -6,12 +6,15 @@ driver is gone, and with it the ids of region and function, but the accelerator 
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from oslo_config import cfg, types
 
 from cyborg.domain import report
-from cyborg.drivers import intel_board, pci_function, pci_health, traits
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import fpga_cleaning, images, intel_board, intel_work, pci_function, pci_health, traits
+from cyborg.drivers.fpga_cleaning import Cleaning
 from cyborg.drivers.host import Host
 from cyborg.drivers.intel_board import Board
 from cyborg.drivers.pci_function import PciFunction
@@ -26,7 +29,8 @@ DEVICES = frozenset(
 
 
 class IntelFpgaDriver:
-    option_group: ClassVar[str | None] = "intel_fpga"
+    image_formats: ClassVar[frozenset[images.Format]] = frozenset({images.Format.GBS})
+    option_group: ClassVar[str | None] = intel_work.GROUP
     options: ClassVar[tuple[cfg.Opt, ...]] = (
         cfg.ListOpt(
             "device_ids",
@@ -34,10 +38,27 @@ class IntelFpgaDriver:
             item_type=types.String(regex="[0-9a-fA-F]{4}"),
             help="PCI device ids of further Intel FPGA cards, four hex digits each.",
         ),
+        cfg.StrOpt(
+            fpga_cleaning.DEST,
+            default=Cleaning.BLANK,
+            choices=[
+                (str(Cleaning.BLANK), "program the region's blank image; a card without one is not given out again"),
+                (str(Cleaning.RESET), fpga_cleaning.WHAT_RESET_LEAVES),
+            ],
+            help="What makes a region safe for its next guest.",
+        ),
+        cfg.DictOpt(
+            "blank_images",
+            default={},
+            help="For each region, by its id (interface uuid), a GBS file without any function, such as "
+            "0123456789ab4cde8f0123456789abcd:/etc/cyborg/blank.gbs.",
+        ),
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._devices = DEVICES | {device.lower() for device in options["device_ids"]}
+        self._cleaning = Cleaning(options[fpga_cleaning.DEST])
+        self._blanks: Mapping[str, str] = options["blank_images"]
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         for function, board in self._cards(host):
@@ -46,6 +67,20 @@ class IntelFpgaDriver:
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
         found = {function.address: board.sensors() for function, board in self._cards(host) if board}
         return {address: sensors for address, sensors in found.items() if sensors}
+
+    def check_image(
+        self, device: report.Device, unit: Unit, image: images.Image, function: str | None = None
+    ) -> images.Refusal | None:
+        return images.misfit(image, device, unit, function)
+
+    def program(self, host: Host, unit: Unit, image: images.Image, file: Path) -> str:
+        return intel_work.program(host, unit, image, file)
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        if self._cleaning is Cleaning.RESET:
+            intel_work.reset(host, unit)
+        else:
+            intel_work.blank(host, unit, self._blanks)
 
     def _cards(self, host: Host) -> Iterator[tuple[PciFunction, Board | None]]:
         """By id, or by what the kernel's FPGA drivers say it is."""

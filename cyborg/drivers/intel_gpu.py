@@ -38,8 +38,8 @@ class IntelGpuDriver:
             yield _device(gpu, self._on_demand)
 
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
-        found = {gpu.address: _temperature(gpu) for gpu in _gpus(host, self._on_demand) if _seen(gpu)}
-        return {address: {"temp_c": value} for address, value in found.items() if value is not None}
+        found = {gpu.address: _sensors(gpu) for gpu in _gpus(host, self._on_demand) if _seen(gpu)}
+        return {address: sensors for address, sensors in found.items() if sensors}
 
     def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
         self._on_demand.prepare(host, unit)
@@ -49,7 +49,7 @@ class IntelGpuDriver:
         self._on_demand.release(host, unit)
 
     def clean(self, host: Host, unit: Unit) -> None:
-        pci_reset.clean(host, unit)
+        pci_reset.clean(host, unit, rebind=DRIVERS)
 
 
 def _gpus(host: Host, on_demand: vf_demand.OnDemand) -> Iterator[PciFunction]:
@@ -57,7 +57,7 @@ def _gpus(host: Host, on_demand: vf_demand.OnDemand) -> Iterator[PciFunction]:
     for function in host.pci():
         if function.vendor != VENDOR or function.is_vf:
             continue
-        if function.boot_vga and not function.vfs_on and not on_demand.lists(function):
+        if function.is_console and not on_demand.lists(function):
             continue
         if (function.pci_class or "").startswith(DISPLAY) or (
             function.pci_class is None and function.device in DEVICES
@@ -134,9 +134,9 @@ def _memory(gpu: PciFunction, reader: Reader) -> int | None:
     return reader.number(files[0]) if files else None
 
 
-def _temperature(gpu: PciFunction) -> float | None:
-    """Of the package: the second sensor of xe, the only one of i915."""
+def _sensors(gpu: PciFunction) -> dict[str, float]:
+    """The temperature is that of the package: the second sensor of xe, the only one of i915."""
     for chip in hwmon.chips(gpu.node, *DRIVERS):
         package = hwmon.celsius(chip, "temp2")
-        return hwmon.celsius(chip, "temp1") if package is None else package
-    return None
+        return hwmon.sensors(chip) | ({"temp_c": package} if package is not None else {})
+    return {}

@@ -46,7 +46,12 @@ WORDS = {"cy": frozenset({"sym", "asym"})}
 DOWN = "device_down"
 SERVES_HOST = "serves_host"
 FAILED, DEGRADED = report.Health.FAILED, report.Health.DEGRADED
-ERRORS = (("errors_fatal", (FAILED, "ras_fatal")), ("errors_nonfatal", (DEGRADED, "ras_nonfatal")))
+#: How much a counter has to grow, and what counts at first sight: of corrected errors only the rate does.
+ERRORS = (
+    ("errors_fatal", 1, 1, (FAILED, "ras_fatal")),
+    ("errors_nonfatal", 1, 1, (DEGRADED, "ras_nonfatal")),
+    ("errors_correctable", 10, None, (DEGRADED, "ras_correctable")),
+)
 
 
 class IntelQatDriver:
@@ -136,12 +141,18 @@ def _findings(function: PciFunction, state: str | None, debug: Node | None) -> I
     if state == "down":
         yield FAILED, DOWN
     reader = pci_health.Reader()
-    for name, finding in ERRORS:
-        if name in ((function.node / "qat_ras").names() or ()) and reader.number(function.node / "qat_ras" / name):
+    listed = (function.node / "qat_ras").names() or frozenset()
+    for name, by, first, finding in ERRORS:
+        count = reader.number(function.node / "qat_ras" / name) if name in listed else None
+        if function.grew(f"qat_ras/{name}", count, by=by, first=first):
             yield finding
     yield from reader.findings
-    if debug and (debug / "heartbeat/status").number() not in (0, None):
-        yield FAILED, "heartbeat_lost"
+    if debug:
+        # To read the status is to ask the card; what failed in between, others asked.
+        beats = (debug / "heartbeat/status").number() in (0, None)
+        failures = (debug / "heartbeat/queries_failed").number()
+        if function.grew("heartbeat/queries_failed", failures, first=None) or not beats:
+            yield FAILED, "heartbeat_lost"
 
 
 def _refuse(host: Host, function: PciFunction, unit: PciFunction) -> str | None:

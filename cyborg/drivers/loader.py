@@ -19,17 +19,28 @@ from stevedore import driver as stevedore_driver
 from stevedore import exception as stevedore_exception
 
 from cyborg.domain import errors
-from cyborg.drivers.base import Driver, HasFurtherGroups
+from cyborg.domain.report import Capability
+from cyborg.drivers.base import Cleans, Driver, HasFurtherGroups, Prepares, Programs
 
 LOG = log.getLogger(__name__)
 
 ENTRY_POINTS = "cyborg.accelerator.driver"
+PROTOCOLS: Mapping[Capability, type] = {
+    Capability.PREPARES: Prepares,
+    Capability.CLEANS: Cleans,
+    Capability.PROGRAMS: Programs,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedDriver:
     name: str
     driver: Driver
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the driver can do, by the protocols that it has."""
+        return frozenset(str(name) for name, protocol in PROTOCOLS.items() if isinstance(self.driver, protocol))
 
 
 def load(conf: cfg.ConfigOpts, names: Iterable[str]) -> list[LoadedDriver]:

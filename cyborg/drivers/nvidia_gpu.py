@@ -53,8 +53,8 @@ class NvidiaGpuDriver:
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
         gpus = _gpus(host)
         with nvml.opened(self._nvml(host, gpus)) as session:
-            found = {gpu.address: session.card(gpu.address).temperature for gpu in gpus if session and _visible(gpu)}
-        return {address: {"temp_c": float(value)} for address, value in found.items() if value is not None}
+            found = {gpu.address: session.sensors(gpu.address) for gpu in gpus if session and _visible(gpu)}
+        return {address: sensors for address, sensors in found.items() if sensors}
 
     def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
         nvidia_work.prepare(host, unit)
@@ -93,18 +93,19 @@ class NvidiaGpuDriver:
     def _parts(self, gpu: PciFunction, card: nvml.Card, session: nvml.Session | None) -> Parts:
         if card.mig is not None:
             return (), {"partition_mode": "MIG", "mig": list(card.mig)}
-        if gpu.boot_vga or nvml.LOST in card.findings:
-            return (), _nothing(gpu, pci_function.CONSOLE if gpu.boot_vga else nvml.LOST[1])
+        if nvml.LOST in card.findings:
+            return (), _nothing(gpu, nvml.LOST[1])
         return self._for_guests(gpu, card, session)
 
     def _for_guests(self, gpu: PciFunction, card: nvml.Card, session: nvml.Session | None) -> Parts:
         """Virtual GPUs where they are wanted; else VFs once there are any, else the card."""
-        vgpu_type, listed = self._types.of(gpu)
-        offer = nvidia_vgpu.offer(gpu, vgpu_type, session if _visible(gpu) else None) if vgpu_type else None
-        if offer:
-            return _virtual(gpu, vgpu_type, offer)
+        types, listed = self._types.of(gpu)
+        offers = {name: nvidia_vgpu.offer(gpu, name, session if _visible(gpu) else None) for name in types}
+        known = {name: offer for name, offer in offers.items() if offer}
+        if known:
+            return _virtual(gpu, known)
         if listed or nvidia_vgpu.in_use(gpu):
-            return (), _nothing(gpu, f"lacks_{vgpu_type}" if listed else "serves_vgpus")
+            return (), _nothing(gpu, f"lacks_{types[0]}" if listed else "serves_vgpus")
         if gpu.vfs_on:
             plain = {vf.address for vf in gpu.virtfns.values() if nvidia_vgpu.is_plain(vf) and not self._filter_vfs}
             units = tuple(unit for unit in pci_function.accelerators(gpu) if _at(unit) in plain)
@@ -113,11 +114,9 @@ class NvidiaGpuDriver:
 
 
 def _gpus(host: Host) -> list[PciFunction]:
-    return [
-        function
-        for function in host.pci()
-        if function.vendor == VENDOR and function.pci_class in CLASSES and not function.is_vf
-    ]
+    """Without the host's console, unless it is the VFs of that card which are for guests."""
+    found = [function for function in host.pci() if function.vendor == VENDOR and function.pci_class in CLASSES]
+    return [function for function in found if not function.is_vf and not function.is_console]
 
 
 def _visible(gpu: PciFunction) -> bool:
@@ -128,7 +127,7 @@ def _card(host: Host, gpu: PciFunction, session: nvml.Session | None) -> nvml.Ca
     if not _visible(gpu):
         return nvml.Card(findings=(pci_health.ASLEEP if gpu.driver == "nvidia" else nvml.NOT_VISIBLE,))
     if session is not None:
-        return session.card(gpu.address)
+        return session.card(gpu)
     text = host.proc(f"driver/nvidia/gpus/{gpu.address}/information").text() or ""
     lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     uuid = lines.get("GPU UUID", "").strip()
@@ -139,11 +138,18 @@ def _card(host: Host, gpu: PciFunction, session: nvml.Session | None) -> nvml.Ca
     )
 
 
-def _virtual(gpu: PciFunction, vgpu_type: str | None, offer: mdev.Offer) -> Parts:
-    facts: dict[str, Any] = {"vgpu_framework": nvidia_vgpu.framework(gpu), "vgpu_type": vgpu_type}
+def _virtual(gpu: PciFunction, offers: Mapping[str, mdev.Offer]) -> Parts:
+    """One part for each type; those of further types only while they have units."""
+    first, *further = offers
+    offer = offers[first]
+    facts: dict[str, Any] = {"vgpu_framework": nvidia_vgpu.framework(gpu), "vgpu_type": first}
+    facts |= {"further_vgpu_types": further} if further else {}
     facts |= {"mdevs": list(offer.mdevs)} if offer.mdevs else {}
-    named = traits.vgpu(VENDOR, gpu.device, offer.name)
-    return _part(gpu, "VGPU", offer.accelerators, offer.memory_mib, named), facts
+    parts = [
+        _part(gpu, "VGPU", one.accelerators, one.memory_mib, traits.vgpu(VENDOR, gpu.device, one.name), key=key)
+        for key, one in [("", offer), *((name, offers[name]) for name in further if offers[name].accelerators)]
+    ]
+    return tuple(part for each in parts for part in each), facts
 
 
 def _nothing(gpu: PciFunction, why: str) -> dict[str, Any]:
@@ -156,8 +162,11 @@ def _part(
     units: tuple[report.Accelerator, ...],
     memory_mib: int | None = None,
     more_traits: frozenset[str] = frozenset(),
+    *,
+    key: str = "",
 ) -> tuple[report.Deployable, ...]:
     part = report.Deployable(
+        key=key,
         resource_class=resource_class,
         traits=traits.product(KIND, VENDOR, gpu.device) | more_traits,
         accelerators=units,

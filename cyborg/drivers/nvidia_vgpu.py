@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from cyborg.domain import errors, report
+from cyborg.domain import report
 from cyborg.drivers import mdev, nvml
 from cyborg.drivers.mdev import Offer
 from cyborg.drivers.pci_function import PciFunction
@@ -24,23 +24,24 @@ class Framework(StrEnum):
 
 
 class Types:
-    """Which card is cut into which type: the one that lists it, else the first one if that lists no cards."""
+    """Which card is cut into which types: those that list it, else the first one if that lists no cards.
+
+    A card of typed VFs that several types list is offered as each of them as long as it is free, and then as the one
+    that the first request has made of it, by the card's own word of what it still takes. Where a hypervisor makes the
+    devices, nobody here could know in time which type it was: the first one that lists the card is its only one.
+    """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._addresses = {name: _addresses(options.get(group(name), {})) for name in options["enabled_vgpu_types"]}
-        listed = [address for addresses in self._addresses.values() for address in addresses]
-        twice = sorted({address for address in listed if listed.count(address) > 1})
-        if twice:
-            raise errors.DriverError(f"{twice[0]} is in device_addresses of more than one vGPU type; a card has one.")
 
-    def of(self, gpu: PciFunction) -> tuple[str | None, bool]:
-        """(the type or None, whether the card or one of its VFs is listed for it)."""
+    def of(self, gpu: PciFunction) -> tuple[tuple[str, ...], bool]:
+        """(the types, whether the card or one of its VFs is listed for them)."""
         places = {place.address for _, place in _places(gpu)}
-        for name, addresses in self._addresses.items():
-            if places & addresses:
-                return name, True
+        listing = tuple(name for name, addresses in self._addresses.items() if places & addresses)
+        if listing:
+            return listing if framework(gpu) is Framework.VENDOR_VFIO else listing[:1], True
         first = next(iter(self._addresses.items()), None)
-        return (first[0] if first and not first[1] else None), False
+        return ((first[0],) if first and not first[1] else ()), False
 
 
 def group(vgpu_type: str) -> str:
@@ -85,9 +86,9 @@ def _places(gpu: PciFunction) -> list[tuple[str, PciFunction]]:
 
 def _typed(gpu: PciFunction, number: int, most: int | None) -> Offer | None:
     vfs = [(index, vf) for index, vf in sorted(gpu.virtfns.items()) if TYPED in vf.names]
-    names = dict(pair for _, vf in vfs for pair in _creatable(vf))
+    names = dict(pair for _, vf in vfs for pair in creatable(vf))
     made = [(index, vf) for index, vf in vfs if current(vf) == number]
-    free = [(index, vf) for index, vf in vfs if current(vf) == 0 and number in dict(_creatable(vf))]
+    free = [(index, vf) for index, vf in vfs if current(vf) == 0 and number in dict(creatable(vf))]
     if not made and not free:
         return Offer(name="", accelerators=()) if vfs else None
     chosen = sorted((made + free)[:most], key=lambda pair: pair[0])
@@ -106,7 +107,7 @@ def current(vf: PciFunction) -> int | None:
     return (vf.node / TYPED / "current_vgpu_type").number() if TYPED in vf.names else None
 
 
-def _creatable(vf: PciFunction) -> Iterator[tuple[int, str]]:
+def creatable(vf: PciFunction) -> Iterator[tuple[int, str]]:
     """Lines such as ``1147  : NVIDIA L40S-1Q``, below a heading in some releases and without one in others."""
     for line in ((vf.node / TYPED / "creatable_vgpu_types").text() or "").splitlines():
         number, _, name = line.partition(":")

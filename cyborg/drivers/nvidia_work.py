@@ -7,7 +7,7 @@ apart is also what cleans it: the host's driver clears its memory. Whole cards a
 
 from cyborg.domain import errors, report
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import actions, nvidia_vgpu, pci_reset, pci_work
+from cyborg.drivers import actions, conflicts, nvidia_vgpu, pci_reset, pci_work
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 
@@ -21,10 +21,17 @@ def prepare(host: Host, unit: Unit) -> None:
     if wanted is None:
         return
     vf = _vf(host, unit)
-    current = nvidia_vgpu.current(vf)
-    if current not in (NONE, wanted):
-        raise errors.Conflict(f"{vf.address} is a virtual GPU of type {current} already, made by somebody else.")
-    if current == NONE:
+    siblings = vf.physfn.virtfns.values() if vf.physfn else (vf,)
+    why = conflicts.vgpu_type(
+        vf.address,
+        wanted,
+        types={one.address: nvidia_vgpu.current(one) for one in siblings},
+        possible=dict(nvidia_vgpu.creatable(vf)).keys(),
+        held=unit.held,
+    )
+    if why:
+        raise errors.InUse(f"{vf.address} cannot become a virtual GPU of type {wanted}: {why}.")
+    if nvidia_vgpu.current(vf) == NONE:
         _write(host, vf, wanted)
 
 
@@ -38,7 +45,7 @@ def clean(host: Host, unit: Unit) -> None:
 
 def release(host: Host, unit: Unit) -> None:
     if unit.type is report.HandleType.MDEV:
-        _remove_mdev(host, unit)
+        pci_work.remove_mdev(host, unit)
         return
     wanted = _type(unit)
     if wanted is None:
@@ -77,17 +84,3 @@ def _write(host: Host, vf: PciFunction, number: int) -> None:
         raise errors.DriverError(
             f"{vf.address} was to be of vGPU type {number} and is {nvidia_vgpu.current(vf)}. See the kernel's log."
         )
-
-
-def _remove_mdev(host: Host, unit: Unit) -> None:
-    """Only one that is on the unit's card: a uuid says nothing of where it is."""
-    device = host.sys("bus/mdev/devices") / unit.uuid
-    place = device.target()
-    if place is None:
-        return
-    pf = pci_work.card(host, unit)
-    parts = set(place.path.split("/"))
-    if not parts & {pf.address, *(vf.address for vf in pf.virtfns.values())}:
-        raise errors.Conflict(f"The mediated device {unit.uuid} is not on the card {unit.address} and is left alone.")
-    with pci_work.refusals(f"remove the mediated device {unit.uuid}"):
-        host.act(actions.REMOVE_MDEV, unit.uuid)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from oslo_config import cfg, types
 
 from cyborg.domain import report
-from cyborg.drivers import nvme_controller, pci_health, pci_offer, traits
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import hwmon, nvme_clean, nvme_controller, pci_health, pci_offer, pci_work, traits, vf_demand
 from cyborg.drivers.host import Host
 from cyborg.drivers.host_use import HostUse
 from cyborg.drivers.nvme_controller import Controller
@@ -47,16 +48,43 @@ class NvmeSsdDriver:
             help="PCI vendor ids of the disks to offer, four hex digits each. A disk that the host uses is never "
             "offered; any other one of these vendors is, whatever is stored on it.",
         ),
+        cfg.FloatOpt(
+            "erase_timeout",
+            default=1800.0,
+            min=0.1,
+            help="Seconds that a disk may take to erase itself between two guests.",
+        ),
+        vf_demand.OPTION,
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._vendors = frozenset(vendor.lower().removeprefix("0x") for vendor in options["vendors"])
+        self._patience: float = options["erase_timeout"]
+        self._on_demand = vf_demand.OnDemand(options[vf_demand.DEST])
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         use = HostUse(host)
         for function in host.pci():
-            if function.vendor in self._vendors and _is_nvme(function) and not function.is_vf:
-                yield _device(use, function)
+            if self._is_ours(function):
+                yield _device(use, function, self._on_demand)
+
+    def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
+        awake = [one for one in host.pci() if self._is_ours(one) and not one.asleep]
+        found = {function.address: _temperature(function) for function in awake}
+        return {address: {"temp_c": value} for address, value in found.items() if value is not None}
+
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        self._on_demand.prepare(host, unit)
+        return pci_work.info(self.discover(host), unit)
+
+    def release(self, host: Host, unit: Unit) -> None:
+        self._on_demand.release(host, unit)
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        nvme_clean.clean(host, unit, self._patience)
+
+    def _is_ours(self, function: PciFunction) -> bool:
+        return function.vendor in self._vendors and _is_nvme(function) and not function.is_vf
 
 
 def _is_nvme(function: PciFunction) -> bool:
@@ -65,13 +93,13 @@ def _is_nvme(function: PciFunction) -> bool:
     return ((function.node / "class").text() or "").endswith(INTERFACE)
 
 
-def _device(use: HostUse, function: PciFunction) -> report.Device:
+def _device(use: HostUse, function: PciFunction, on_demand: vf_demand.OnDemand) -> report.Device:
     controllers = nvme_controller.of(function)
     reader = pci_health.Reader()
     disk = _disk(controllers, reader)
     found = [*reader.findings, *_findings(function, controllers)]
     health, reasons = pci_health.verdict([*pci_health.findings(function), *found])
-    offer = _offer(use, function, dead=DEAD in found)
+    offer = _offer(use, function, on_demand, dead=DEAD in found)
     part = report.Deployable(
         resource_class="CUSTOM_SSD",
         traits=traits.product(KIND, function.vendor, function.device),
@@ -117,7 +145,14 @@ def _findings(function: PciFunction, controllers: list[Controller]) -> Iterator[
             yield pci_health.UNREADABLE
 
 
-def _offer(use: HostUse, function: PciFunction, *, dead: bool) -> pci_offer.Offer:
+def _temperature(function: PciFunction) -> float | None:
+    """Of the disk as a whole. The monitor stands below the controller, on older kernels below the function."""
+    chips = [*function.node.search("nvme/nvme*/hwmon*"), *hwmon.chips(function.node, DRIVER)]
+    values = (hwmon.celsius(chip, "temp1") for chip in chips)
+    return next((value for value in values if value is not None), None)
+
+
+def _offer(use: HostUse, function: PciFunction, on_demand: vf_demand.OnDemand, *, dead: bool) -> pci_offer.Offer:
     """A disk that the host uses is withheld with its VFs: nothing tells which of them reach the same data."""
     if dead:
         return pci_offer.nothing(function, DEAD[1])
@@ -126,4 +161,6 @@ def _offer(use: HostUse, function: PciFunction, *, dead: bool) -> pci_offer.Offe
     own = use.reason(function)
     if own:
         return pci_offer.nothing(function, own)
+    if on_demand.lists(function) and not function.vfs_on:
+        return pci_offer.Offer(accelerators=on_demand.units(function), withheld={})
     return pci_offer.of(function, use.reason)

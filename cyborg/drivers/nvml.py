@@ -4,7 +4,7 @@
 The library is opened once per scan and closed again whatever happens:
 
     with nvml.opened(library) as session:
-        card = session.card("0000:3b:00.0") if session else None
+        card = session.card(function) if session else None
 
 Cards are asked for by PCI address, never by index: that order is not stable. Every call may fail alone; a
 failure that says something about the card becomes a finding, any other a value that is not known.
@@ -19,11 +19,14 @@ from typing import Any
 from oslo_log import log
 
 from cyborg.domain.report import Health
+from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.pci_health import Finding
 
 LOG = log.getLogger(__name__)
 
-UNCORRECTED, VOLATILE = 1, 0
+CORRECTED, UNCORRECTED, VOLATILE = 0, 1, 0
+MANY_CORRECTED = 10
+MIB = 1 << 20
 GPU_TEMPERATURE, SLOWDOWN_THRESHOLD = 0, 1
 MIG_ON = 1
 
@@ -56,7 +59,6 @@ class Card:
     name: str | None = None
     serial: str | None = None
     memory_mib: int | None = None
-    temperature: int | None = None
     mig: tuple[dict[str, Any], ...] | None = None
     findings: tuple[Finding, ...] = ()
 
@@ -84,14 +86,14 @@ class Session:
     def __init__(self, library: Any) -> None:
         self._library = library
 
-    def card(self, address: str) -> Card:
+    def card(self, gpu: PciFunction) -> Card:
         question = _Question(self._library)
-        handle = question.ask("nvmlDeviceGetHandleByPciBusId", address)
+        handle = question.ask("nvmlDeviceGetHandleByPciBusId", gpu.address)
         if handle is None:
             return Card(findings=tuple(question.findings) or (NOT_VISIBLE,))
         memory = question.ask("nvmlDeviceGetMemoryInfo", handle)
         temperature = question.ask("nvmlDeviceGetTemperature", handle, GPU_TEMPERATURE)
-        question.findings += _errors(question, handle)
+        question.findings += _errors(question, handle, gpu)
         limit = question.ask("nvmlDeviceGetTemperatureThreshold", handle, SLOWDOWN_THRESHOLD)
         if temperature is not None and limit and temperature >= limit:
             question.findings.append((Health.DEGRADED, "over_temperature"))
@@ -99,11 +101,28 @@ class Session:
             uuid=_text(question.ask("nvmlDeviceGetUUID", handle)),
             name=_text(question.ask("nvmlDeviceGetName", handle)),
             serial=_text(question.ask("nvmlDeviceGetSerial", handle)),
-            memory_mib=memory.total >> 20 if memory is not None else None,
-            temperature=temperature,
+            memory_mib=memory.total // MIB if memory is not None else None,
             mig=_mig(question, handle),
             findings=tuple(question.findings),
         )
+
+    def sensors(self, address: str) -> dict[str, float]:
+        """What changes all the time; nothing of a card that does not answer."""
+        question = _Question(self._library)
+        handle = question.ask("nvmlDeviceGetHandleByPciBusId", address)
+        if handle is None:
+            return {}
+        memory = question.ask("nvmlDeviceGetMemoryInfo", handle)
+        load = question.ask("nvmlDeviceGetUtilizationRates", handle)
+        milliwatts = question.ask("nvmlDeviceGetPowerUsage", handle)
+        found = {
+            "temp_c": question.ask("nvmlDeviceGetTemperature", handle, GPU_TEMPERATURE),
+            "power_w": None if milliwatts is None else milliwatts / 1000,
+            "utilisation_percent": getattr(load, "gpu", None),
+            "memory_used_mib": _mib(memory, "used"),
+            "memory_total_mib": _mib(memory, "total"),
+        }
+        return {name: float(value) for name, value in found.items() if value is not None}
 
     def most_vgpus(self, address: str, vgpu_type: int) -> int | None:
         """How many virtual GPUs of the type the card can carry, None when NVML cannot tell."""
@@ -134,10 +153,15 @@ class _Question:
             return None
 
 
-def _errors(question: _Question, handle: Any) -> list[Finding]:
+def _errors(question: _Question, handle: Any, gpu: PciFunction) -> list[Finding]:
+    """Errors that were corrected count by their rate: how many there were before says nothing."""
     found: list[Finding] = []
-    if question.ask("nvmlDeviceGetTotalEccErrors", handle, UNCORRECTED, VOLATILE):
+    uncorrected = question.ask("nvmlDeviceGetTotalEccErrors", handle, UNCORRECTED, VOLATILE)
+    if gpu.grew("ecc_uncorrected", uncorrected):
         found.append((Health.FAILED, "ecc_uncorrected"))
+    corrected = question.ask("nvmlDeviceGetTotalEccErrors", handle, CORRECTED, VOLATILE)
+    if gpu.grew("ecc_corrected", corrected, by=MANY_CORRECTED, first=None):
+        found.append((Health.DEGRADED, "ecc_corrected_rate"))
     if question.ask("nvmlDeviceGetRetiredPagesPendingStatus", handle):
         found.append((Health.DEGRADED, "retired_pages_pending"))
     rows = question.ask("nvmlDeviceGetRemappedRows", handle)
@@ -168,6 +192,11 @@ def _mig(question: _Question, handle: Any) -> tuple[dict[str, Any], ...] | None:
             }
         )
     return tuple(found)
+
+
+def _mib(memory: Any, name: str) -> float | None:
+    value = getattr(memory, name, None)
+    return None if value is None else value / MIB
 
 
 def _text(value: Any) -> str | None:

@@ -6,15 +6,17 @@ from typing import Any, ClassVar
 
 from oslo_config import cfg
 
-from cyborg.domain import report
+from cyborg.domain import errors, report
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import pci_function, pci_health, pci_reset, pci_spec, traits
+from cyborg.drivers import pci_function, pci_health, pci_reset, pci_spec, pci_work, traits, vf_demand
 from cyborg.drivers.host import Host
 from cyborg.drivers.host_use import HostUse
 from cyborg.drivers.pci_function import PciFunction
 
 BRIDGES = ("0600", "0604")
 NO_CLASS = "class_unreadable"
+#: Mass storage, memory, and what does not say what it is.
+LASTING = ("01", "05", NO_CLASS[:2])
 
 
 class PciDriver:
@@ -34,22 +36,37 @@ class PciDriver:
             help="Names for kinds of functions, one JSON object each: name, and vendor_id, product_id, "
             "resource_class or device_type. The name is shown among the facts of a device.",
         ),
+        vf_demand.OPTION,
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._specs = pci_spec.parse_specs(options["device_spec"])
         self._aliases = pci_spec.parse_aliases(options["alias"])
+        self._on_demand = vf_demand.OnDemand(options[vf_demand.DEST])
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         use = HostUse(host)
         for function in host.pci() if self._specs else ():
-            if function.is_vf or function.pci_class in BRIDGES:
+            if function.is_vf or function.is_console or function.pci_class in BRIDGES:
                 continue
             chosen = dict(self._chosen(function))
             if chosen:
                 yield self._device(use, function, chosen)
 
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        self._on_demand.prepare(host, unit)
+        return pci_work.info(self.discover(host), unit)
+
+    def release(self, host: Host, unit: Unit) -> None:
+        self._on_demand.release(host, unit)
+
     def clean(self, host: Host, unit: Unit) -> None:
+        """Of a function that keeps what was stored in it a reset does not make it safe, and nothing else is known."""
+        if (pci_work.card(host, unit).pci_class or NO_CLASS)[:2] in LASTING:
+            raise errors.DriverError(
+                f"{unit.address} stores data, which a reset leaves. Erase it by hand before it is given out again, or "
+                "offer NVMe disks by nvme_ssd_driver."
+            )
         pci_reset.clean(host, unit)
 
     def _chosen(self, function: PciFunction) -> Iterator[tuple[int, int]]:
@@ -94,13 +111,18 @@ class PciDriver:
             ),
         )
 
-    @staticmethod
-    def _deployable(function: PciFunction, key: str, spec: pci_spec.Spec, numbers: list[int]) -> report.Deployable:
+    def _deployable(
+        self, function: PciFunction, key: str, spec: pci_spec.Spec, numbers: list[int]
+    ) -> report.Deployable:
+        """A card that is for VFs only offers those that could be made, in place of itself."""
+        on_demand = self._on_demand.lists(function) and numbers == [-1]
         return report.Deployable(
             key=key,
             resource_class=spec.resource_class,
             traits=traits.product(report.DeviceType.PCI, function.vendor, function.device) | spec.traits,
-            accelerators=tuple(
+            accelerators=self._on_demand.units(function, spec.extra)
+            if on_demand
+            else tuple(
                 report.pci_accelerator(pci_function.key_of(number), _unit(function, number).address, extra=spec.extra)
                 for number in numbers
             ),

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from cyborg.domain import report
+from cyborg.drivers.counters import Counters
 from cyborg.drivers.sysfs import Node
 
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -26,7 +27,9 @@ class PciFunction:
     PF, without those that are gone.
     """
 
-    def __init__(self, node: Node, *, vendor: str, device: str, names: frozenset[str]) -> None:
+    def __init__(
+        self, node: Node, *, vendor: str, device: str, names: frozenset[str], counters: Counters | None = None
+    ) -> None:
         self.node = node
         self.names = names
         self.address = node.name
@@ -34,15 +37,16 @@ class PciFunction:
         self.device = device
         self.physfn: PciFunction | None = None
         self.virtfns: dict[int, PciFunction] = {}
+        self._counters = counters or Counters()
 
     @classmethod
-    def read(cls, node: Node) -> "PciFunction | None":
+    def read(cls, node: Node, counters: Counters | None = None) -> "PciFunction | None":
         """None when the function is gone, or cannot even say what it is."""
         vendor, device = _digits(node / "vendor", 4), _digits(node / "device", 4)
         names = node.names()
         if vendor is None or device is None or names is None:
             return None
-        return cls(node, vendor=vendor, device=device, names=names)
+        return cls(node, vendor=vendor, device=device, names=names, counters=counters)
 
     def connect(self, functions: Mapping[str, "PciFunction"]) -> None:
         """Find PF and VFs among the functions of the host; either end's link is enough."""
@@ -56,6 +60,10 @@ class PciFunction:
                 if vf is not None and vf is not self:
                     self.virtfns[int(number)] = vf
                     vf.physfn = self
+
+    def grew(self, counter: str, value: int | None, *, by: int = 1, first: int | None = 1) -> bool:
+        """Whether an error counter of this function grew lately; see `counters`."""
+        return self._counters.grew(self.address, counter, value, by=by, first=first)
 
     @property
     def is_vf(self) -> bool:
@@ -104,6 +112,11 @@ class PciFunction:
     def boot_vga(self) -> bool:
         return (self.node / "boot_vga").text() == "1"
 
+    @property
+    def is_console(self) -> bool:
+        """The display of the host itself, which is no accelerator; its VFs may be some."""
+        return self.boot_vga and not self.vfs_on
+
     @cached_property
     def sriov(self) -> dict[str, int] | None:
         """``{"total": 16, "enabled": 4}``; None for a function that can have no VFs."""
@@ -140,16 +153,14 @@ class PciFunction:
 
     def _linked(self, name: str) -> str | None:
         """The last part of a link's target."""
-        target = (self.node / name).target() if name in self.names else None
-        return target.name if target else None
+        return (self.node / name).target_name() if name in self.names else None
 
     def _sibling(self, address: str) -> Node:
         return self.node.root_node / "bus/pci/devices" / address
 
     @staticmethod
     def _harmless(node: Node) -> bool:
-        driver = (node / "driver").target()
-        if driver is None or driver.name in FOR_GUESTS:
+        if (node / "driver").target_name() in FOR_GUESTS:
             return True
         return (_digits(node / "class", 6) or "").startswith(BRIDGE)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The health rules that all PCI cards share, and how findings add up.
 
-Error counters last until a reboot. Their growth would say more, but needs a history that is not kept yet: every
-scan is treated as the first sight of the card, so any fatal or non-fatal error counts, and ten correctable ones.
+Error counters last until a reboot, so their growth counts (see `counters`): that of a fatal or non-fatal error, or of
+ten correctable ones. At first sight all that were counted do.
 """
 
 from collections.abc import Iterable
@@ -65,7 +65,7 @@ def findings(function: PciFunction) -> list[Finding]:
         count = _total((function.node / file).text(), total)
         if count is None:
             found.append(UNREADABLE)
-        elif count >= limit:
+        if function.grew(file, count, by=limit, first=limit):
             found.append(finding)
     if _narrow_link(function):
         found.append((Health.DEGRADED, "link_width_below_max"))

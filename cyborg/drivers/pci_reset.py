@@ -3,7 +3,7 @@
 
 ``reset_method`` lists what the kernel would do, in that order. All but the resets of a whole bus touch one function;
 one of a bus is only done when all else below that bridge is free. Without any method nothing is safe, and the caller is
-told.
+told. A function that the host works with is left alone.
 
 A driver of the host that does not live through a reset is taken off before and put back after. That it has to be put
 back stands in ``driver_override``, where whoever repeats the work after a crash finds it.
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from cyborg.domain import errors
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import actions, pci_work
+from cyborg.drivers import actions, conflicts, pci_work
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.sysfs import Node
@@ -30,9 +30,16 @@ def clean(host: Host, unit: Unit, rebind: Iterable[str] = (), patience: float = 
     """Reset the unit's function; a VF that is not there holds nothing. ``rebind`` drivers do not live through it."""
     pf = pci_work.card(host, unit)
     function = pci_work.function(pf, unit)
-    if function is None:
-        return
-    _check_vfs(function, unit)
+    if function is not None:
+        check_vfs(function, unit)
+        reset(host, function, unit, rebind, patience)
+
+
+def reset(
+    host: Host, function: PciFunction, unit: Unit, rebind: Iterable[str] = (), patience: float = PATIENCE
+) -> None:
+    """Of any function; ``unit`` says what others hold. Returns when it answers again."""
+    pci_work.check_use(host, function)
     _check_method(host, function, unit)
     address, driver = function.address, function.driver
     if driver is not None and driver in rebind:
@@ -41,36 +48,39 @@ def clean(host: Host, unit: Unit, rebind: Iterable[str] = (), patience: float = 
             host.act(actions.UNBIND, address)
     with pci_work.refusals(f"reset {address}"):
         host.act(actions.RESET, address)
-    _wait_for(function.node, function.vendor, patience)
+    wait_for(function, patience)
     _put_back(host, function.node, rebind)
 
 
-def _check_vfs(function: PciFunction, unit: Unit) -> None:
-    held = sorted(vf.address for vf in function.virtfns.values() if vf.address in unit.held)
-    if held:
-        raise errors.InUse(f"{function.address} cannot be reset: its virtual function {held[0]} is held.")
+def check_vfs(function: PciFunction, unit: Unit) -> None:
+    """Raises InUse when a VF of the function is held."""
+    why = conflicts.reach([vf.address for vf in function.virtfns.values()], unit.held)
+    if why:
+        raise errors.InUse(f"{function.address} cannot be made safe now: {why}.")
+
+
+def resets_whole_bus(function: PciFunction) -> bool:
+    """Whether that is what the kernel would do. Kernels before 5.15 do not say, so it may be."""
+    methods = _methods(function)
+    return bool(methods) and methods[0] in WHOLE_BUS
+
+
+def _methods(function: PciFunction) -> list[str]:
+    known = (function.node / "reset_method").text() if "reset_method" in function.names else "bus"
+    return (known or "").split() if "reset" in function.names else []
 
 
 def _check_method(host: Host, function: PciFunction, unit: Unit) -> None:
-    """Kernels before 5.15 do not say how they reset, so it may be the whole bus."""
-    known = (function.node / "reset_method").text() if "reset_method" in function.names else "bus"
-    methods = (known or "").split()
-    if "reset" not in function.names or not methods:
+    if not _methods(function):
         raise errors.DriverError(
             f"{function.address} cannot be reset, so nothing says that it is safe for another guest. "
             "Cut its power, or restart the host, before it is given out again."
         )
-    if methods[0] in WHOLE_BUS:
-        for neighbour in _below_the_same_bridge(host, function):
-            if neighbour.address in unit.held:
-                raise errors.InUse(
-                    f"{function.address} can only be reset with its whole bus, and {neighbour.address} there is held."
-                )
-            if neighbour.driver not in pci_work.FOR_GUESTS:
-                raise errors.InUse(
-                    f"{function.address} can only be reset with its whole bus, and {neighbour.address} there is "
-                    f"used by the host's driver {neighbour.driver}."
-                )
+    if resets_whole_bus(function):
+        neighbours = {one.address: one.driver for one in _below_the_same_bridge(host, function)}
+        why = conflicts.bus_reset(neighbours, unit.held)
+        if why:
+            raise errors.InUse(f"{function.address} can only be reset with its whole bus, and {why}.")
 
 
 def _below_the_same_bridge(host: Host, function: PciFunction) -> list[PciFunction]:
@@ -81,14 +91,15 @@ def _below_the_same_bridge(host: Host, function: PciFunction) -> list[PciFunctio
     return [one for address, one in every.items() if address != function.address]
 
 
-def _wait_for(node: Node, vendor: str, patience: float) -> None:
-    """Raises DriverError when the function does not answer as before in time."""
-    deadline = time.monotonic() + patience
-    while (node / "vendor").text() != f"0x{vendor}":
+def wait_for(function: PciFunction, patience: float) -> None:
+    """Raises DriverError when it does not answer as before in time: some show another card's ids for a while."""
+    deadline, node = time.monotonic() + patience, function.node
+    expected = (f"0x{function.vendor}", f"0x{function.device}")
+    while ((node / "vendor").text(), (node / "device").text()) != expected:
         if time.monotonic() > deadline:
             raise errors.DriverError(
-                f"{node.name} does not answer {patience:g} seconds after its reset. See the kernel's log; it may need "
-                "its power cut."
+                f"{node.name} does not answer as before {patience:g} seconds after its reset. See the kernel's log; it "
+                "may need its power cut."
             )
         time.sleep(PAUSE)
 

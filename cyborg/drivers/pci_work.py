@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cyborg.domain import errors, report
 from cyborg.domain.host_work import Unit
+from cyborg.drivers import actions, host_use
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
-
-#: Drivers that hold a function for a guest, or none does.
-FOR_GUESTS = frozenset({None, "vfio-pci", "pci-stub"})
 
 
 def card(host: Host, unit: Unit) -> PciFunction:
@@ -52,6 +50,13 @@ def info(devices: Iterable[report.Device], unit: Unit) -> Mapping[str, str | Non
     raise errors.Conflict(f"{unit.key} of the card {unit.address} is not offered by its driver now.")
 
 
+def check_use(host: Host, function: PciFunction) -> None:
+    """Raises InUse when the host works with the function: looked at anew, it may have begun with what a guest left."""
+    why = host_use.reason(host, function)
+    if why:
+        raise errors.InUse(f"{function.address} is used by the host ({why}), and is left alone. Free it first.")
+
+
 @contextlib.contextmanager
 def refusals(what: str) -> Iterator[None]:
     """A kernel's refusal as an error that says what was tried: InUse when it may work later, else DriverError."""
@@ -66,3 +71,19 @@ def refusals(what: str) -> Iterator[None]:
                 f"Cannot {what}: not allowed ({reason}). Give the agent its privileged helper, see [cyborg_sys_admin]."
             ) from exc
         raise errors.DriverError(f"Cannot {what}: the kernel answers {reason}. Its log says more.") from exc
+
+
+def remove_mdev(host: Host, unit: Unit) -> None:
+    """Take back the mediated device that a hypervisor made for the unit, if it is there, and on the unit's card.
+
+    A uuid says nothing of where it is: raises Conflict for one on another card.
+    """
+    place = (host.sys("bus/mdev/devices") / unit.uuid).target()
+    if place is None:
+        return
+    pf = card(host, unit)
+    parts = set(place.path.split("/"))
+    if not parts & {pf.address, *(vf.address for vf in pf.virtfns.values())}:
+        raise errors.Conflict(f"The mediated device {unit.uuid} is not on the card {unit.address} and is left alone.")
+    with refusals(f"remove the mediated device {unit.uuid}"):
+        host.act(actions.REMOVE_MDEV, unit.uuid)

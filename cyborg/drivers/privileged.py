@@ -1,44 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one function that runs as root: an action of `actions` on this machine, for an agent that is an ordinary user.
+"""The functions that run as root for an agent that is an ordinary user: an action, or a command, on this machine.
 
-oslo.privsep keeps it in a process of its own, started by [cyborg_sys_admin] helper_command when the first action is
-asked for. What crosses to it are the name of an action, an address or uuid, and a number: it looks them up in the same
-table as the agent does, so a caller that was taken over can do what the agent may do, and nothing else. It has no
-capabilities: being the owner of the files in sysfs is all that it takes to write them.
+oslo.privsep keeps them in processes of their own, started by [cyborg_sys_admin] helper_command when the first action is
+asked for. What crosses to them are the name of an action or command, an address or uuid, a number, and the bitstream
+for an FPGA: they look them up in the same tables as the agent does (`actions`, `commands`), so a caller that was taken
+over can do what the agent may do, and nothing else. One of them has no capabilities: being the owner of the files in
+sysfs and of device nodes is all that it takes to write them. The other gives NVMe commands, for which the kernel asks
+for CAP_SYS_ADMIN, and does nothing else; it is not started where no disk is cleaned.
 """
 
 from pathlib import Path
 
 from oslo_config import cfg
-from oslo_privsep import daemon, priv_context
+from oslo_privsep import capabilities, daemon, priv_context
 
 from cyborg.domain import errors
-from cyborg.drivers import actions
+from cyborg.drivers import actions, commands
 
 GROUP = "cyborg_sys_admin"
-SYSFS = Path("/sys")
+DISK_GROUP = "cyborg_disk_admin"
+SYSFS, DEVFS = Path("/sys"), Path("/dev")
 #: Seconds; a card may take long to make its virtual functions.
 TIMEOUT = 60.0
+#: More than an NVMe command may take.
+DISK_TIMEOUT = 660.0
+#: What the names of commands begin with that the other process is for.
+FOR_DISKS = "nvme_"
 
 cyborg_sys_admin = priv_context.PrivContext(
     "cyborg", cfg_section=GROUP, pypath=f"{__name__}.cyborg_sys_admin", capabilities=[], timeout=TIMEOUT
+)
+
+cyborg_disk_admin = priv_context.PrivContext(
+    "cyborg",
+    cfg_section=DISK_GROUP,
+    pypath=f"{__name__}.cyborg_disk_admin",
+    capabilities=[capabilities.CAP_SYS_ADMIN],
+    timeout=DISK_TIMEOUT,
 )
 
 
 def act(action: str, subject: str, value: str, helper_command: str) -> None:
     """As `Host.act`; raises DriverError when there is no helper to do it. The first command counts for the process."""
     actions.resolve(action, subject, value)
+    _start(cyborg_sys_admin, GROUP, helper_command)
+    _act(action, subject, value)
+
+
+def command(name: str, address: str, value: int, data: bytes, helper_command: str) -> bytes:
+    """As `Host.command`; else as `act`."""
+    commands.find(name, address, value, data)
+    answer: bytes
+    if name.startswith(FOR_DISKS):
+        _start(cyborg_disk_admin, DISK_GROUP, helper_command)
+        answer = _command_disk(name, address, value)
+    else:
+        _start(cyborg_sys_admin, GROUP, helper_command)
+        answer = _command(name, address, value, data)
+    return answer
+
+
+def _start(context: priv_context.PrivContext, group: str, helper_command: str) -> None:
     try:
-        if cyborg_sys_admin.client_mode and cyborg_sys_admin.channel is None:
+        if context.client_mode and context.channel is None:
             # oslo.privsep reads the global configuration only, which nobody fills here.
-            cfg.CONF.set_override("helper_command", helper_command, group=GROUP)
-            cyborg_sys_admin.start()
+            cfg.CONF.set_override("helper_command", helper_command, group=group)
+            context.start()
     except (daemon.FailedToDropPrivileges, OSError) as exc:
         raise errors.DriverError(
-            f"The helper that writes kernel files does not start: {exc}. Check [{GROUP}] helper_command, and that sudo "
-            "allows it without a password."
+            f"The helper that works on this host's hardware does not start: {exc}. Check [{GROUP}] helper_command, and "
+            "that sudo allows it without a password."
         ) from exc
-    _act(action, subject, value)
 
 
 @cyborg_sys_admin.entrypoint
@@ -47,3 +79,16 @@ def _act(action: str, subject: str, value: str) -> None:
     path, text = actions.resolve(action, subject, value)
     with (SYSFS / path).open("w", encoding="utf-8") as file:
         file.write(text)
+
+
+@cyborg_sys_admin.entrypoint
+def _command(name: str, address: str, value: int, data: bytes) -> bytes:
+    return commands.Machine(SYSFS, DEVFS).run(name, address, value, data)
+
+
+@cyborg_disk_admin.entrypoint
+def _command_disk(name: str, address: str, value: int) -> bytes:
+    """Nothing but commands to disks is done with the capability of this process."""
+    if not name.startswith(FOR_DISKS):
+        raise errors.InvalidRequest(f"{name!r} is no command to a disk.")
+    return commands.Machine(SYSFS, DEVFS).run(name, address, value)

@@ -22,7 +22,7 @@ A text or number is the content of a file; numbers of ids are written as the ker
 directory, unless its only key is ``link``, ``raw`` (exact text), ``hex`` (exact bytes) or ``error`` (EIO: reading it
 fails).
 The n-th function with the same ``physfn`` becomes its ``virtfn<n>``, and ``sriov_numvfs`` counts them; a
-``reset_method`` brings the file ``reset``.
+``reset_method`` brings the file ``reset``, and every function has a ``driver_override``.
 """
 
 import os
@@ -56,7 +56,7 @@ def materialise(recording: Path | Mapping[str, Any], target: Path) -> Host:
     try:
         _Tree(target, data.get("pci") or {}).write()
         for path, content in (data.get("files") or {}).items():
-            _put(target / path, content)
+            put(target / path, content)
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise errors.HostUnreadable(f"The recorded host {recording} is not understood: {exc!r}.") from exc
     return Host(sysfs=target / "sys", devfs=target / "dev", procfs=target / "proc")
@@ -100,6 +100,7 @@ class _Tree:
             _link(place / f"virtfn{number}", self._place(vf))
         if vfs or "sriov_totalvfs" in entry:
             entry.setdefault("sriov_numvfs", len(vfs))
+        entry.setdefault("driver_override", "(null)")
         if entry.get("reset_method"):
             entry.setdefault("reset", "")
         if "physfn" in entry:
@@ -111,10 +112,10 @@ class _Tree:
             _link(place / "iommu_group", group)
             _link(group / "devices" / address, place)
         for kind, count in entry.get("aer", {}).items():
-            _put(place / f"aer_dev_{kind}", f"Undefined 0\n{AER_TOTALS[kind]} {count}")
+            put(place / f"aer_dev_{kind}", f"Undefined 0\n{AER_TOTALS[kind]} {count}")
         for name, content in entry.items():
             if name not in LINKED:
-                _put(place / name, content, width=HEX_WIDTH.get(name))
+                put(place / name, content, width=HEX_WIDTH.get(name))
 
 
 def _link(path: Path, destination: Path) -> None:
@@ -123,12 +124,12 @@ def _link(path: Path, destination: Path) -> None:
     path.symlink_to(os.path.relpath(destination, path.parent))
 
 
-def _put(path: Path, content: Any, width: int | None = None) -> None:
+def put(path: Path, content: Any, width: int | None = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, Mapping) and not (len(content) == 1 and SPECIAL & set(content)):
         path.mkdir(exist_ok=True)
         for name, inner in content.items():
-            _put(path / str(name), inner)
+            put(path / str(name), inner)
     elif isinstance(content, Mapping):
         _put_special(path, *next(iter(content.items())))
     else:

@@ -8,23 +8,23 @@
         else:                           # complete, an empty one too
             ...
 
-A driver that raises, returns nonsense or takes too long has no result this time. One that hangs is left alone,
-and not started again until it came back; what it then returns is old and thrown away. Where two drivers offer the
+A driver that raises, returns nonsense or takes too long has no result this time (`lane`). Where two drivers offer the
 same card, the one that was enabled first keeps it, even while it cannot look. PCI functions that a device says it
 ``drives`` (a fact: a program of the host works with them) are offered by no driver.
 """
 
 import dataclasses
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from oslo_log import log
 
-from cyborg.domain import errors, report, wire
+from cyborg.domain import report, wire
 from cyborg.drivers.base import Driver
 from cyborg.drivers.host import Host
+from cyborg.drivers.lane import Lane
 from cyborg.drivers.loader import LoadedDriver
 
 LOG = log.getLogger(__name__)
@@ -43,7 +43,15 @@ class Scanner:
     """``timeout`` is in seconds and counts for each driver. One `scan` at a time."""
 
     def __init__(self, drivers: Sequence[LoadedDriver], host: Host, timeout: float) -> None:
-        self._lanes = [_Lane(loaded.name, loaded.driver, host) for loaded in drivers]
+        self._lanes = [
+            Lane(
+                loaded.name,
+                partial(_look, loaded.driver, host),
+                task="look at this host",
+                meanwhile="its devices stay as they were",
+            )
+            for loaded in drivers
+        ]
         self._timeout = timeout
         self._claims: dict[str, frozenset[str]] = {}
         self._driven: dict[str, frozenset[str]] = {}
@@ -54,7 +62,8 @@ class Scanner:
         for lane in self._lanes:
             lane.start()
         deadline = time.monotonic() + self._timeout
-        results = [lane.result(deadline, self._timeout) for lane in self._lanes]
+        outcomes = [(lane.driver, lane.outcome(deadline, self._timeout)) for lane in self._lanes]
+        results = [ScanResult(driver=name, devices=one.result, error=one.error) for name, one in outcomes]
         return self._each_card_once(results)
 
     def _each_card_once(self, results: list[ScanResult]) -> list[ScanResult]:
@@ -109,69 +118,10 @@ def _names(device: report.Device) -> list[str]:
     return [f"address {device.address}"] + ([f"serial {device.serial}"] if device.serial else [])
 
 
-class _Lane:
-    """One driver and the thread it runs in."""
-
-    def __init__(self, name: str, driver: Driver, host: Host) -> None:
-        self._name = name
-        self._driver = driver
-        self._host = host
-        self._thread: threading.Thread | None = None
-        self._outcome: list[_Outcome] = []
-        self._fresh = False
-        self._failing = False
-
-    def start(self) -> None:
-        self._fresh = self._thread is None or not self._thread.is_alive()
-        if self._fresh:
-            self._outcome = []
-            self._thread = threading.Thread(
-                target=self._look, args=(self._outcome,), name=f"scan-{self._name}", daemon=True
-            )
-            self._thread.start()
-
-    def result(self, deadline: float, timeout: float) -> ScanResult:
-        if self._fresh and self._thread is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-        outcome = self._judge(timeout)
-        if outcome.error and not self._failing:
-            LOG.error(
-                "Driver %s cannot look at this host, its devices stay as they were: %s",
-                self._name,
-                outcome.error,
-                exc_info=outcome.exception,
-            )
-        if self._failing and not outcome.error:
-            LOG.info("Driver %s can look at this host again.", self._name)
-        self._failing = outcome.error is not None
-        return ScanResult(driver=self._name, devices=outcome.devices, error=outcome.error)
-
-    def _judge(self, timeout: float) -> "_Outcome":
-        if not self._fresh:
-            return _Outcome(error="an earlier look has not come back yet")
-        if self._thread is not None and self._thread.is_alive():
-            return _Outcome(error=f"no answer within {timeout:g} seconds")
-        return self._outcome[0] if self._outcome else _Outcome(error="its thread ended without a result")
-
-    def _look(self, outcome: "list[_Outcome]") -> None:
-        try:
-            devices = tuple(self._driver.discover(self._host))
-            _check(devices)
-        except errors.CyborgError as exc:
-            outcome.append(_Outcome(error=exc.message))
-        except Exception as exc:  # noqa: BLE001 - one driver's scan: whatever it does, its neighbours go on
-            outcome.append(_Outcome(error=f"{type(exc).__name__}: {exc}", exception=exc))
-        else:
-            outcome.append(_Outcome(devices=devices))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    """How a look ended; ``exception`` is what nobody foresaw, for its traceback."""
-
-    devices: tuple[report.Device, ...] | None = None
-    error: str | None = None
-    exception: Exception | None = None
+def _look(driver: Driver, host: Host) -> tuple[report.Device, ...]:
+    devices = tuple(driver.discover(host))
+    _check(devices)
+    return devices
 
 
 def _check(devices: tuple[object, ...]) -> None:

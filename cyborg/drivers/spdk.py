@@ -2,13 +2,15 @@
 """SPDK targets: each block device that a target exports, over NVMe-oF or vhost, is one accelerator."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from oslo_config import cfg
 
-from cyborg.domain import report
-from cyborg.drivers import pci_health, spdk_rpc, spdk_target
+from cyborg.domain import errors, report
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import pci_health, spdk_clean, spdk_rpc, spdk_target
 from cyborg.drivers.host import Host
 
 NOT_LISTENING: pci_health.Finding = (report.Health.FAILED, "not_listening")
@@ -24,6 +26,12 @@ class SpdkDriver:
             "permission to write to them.",
         ),
         cfg.FloatOpt("timeout", default=5.0, min=0.1, help="Seconds that a target gets to answer one call."),
+        cfg.FloatOpt(
+            "erase_timeout",
+            default=600.0,
+            min=0.1,
+            help="Seconds that a target gets for each command with which an exported disk is erased between two users.",
+        ),
         cfg.StrOpt(
             "vhost_directory",
             default="/var/tmp",  # noqa: S108 - nothing is written there, and it is where such sockets commonly are
@@ -35,23 +43,35 @@ class SpdkDriver:
         """``find_socket`` says where the socket of a configured name really is."""
         self._sockets: Sequence[str] = options["sockets"]
         self._timeout: float = options["timeout"]
+        self._patience: float = options["erase_timeout"]
         self._vhost_directory: str = options["vhost_directory"]
         self._find_socket = find_socket
         self._drives: dict[str, tuple[str, ...]] = {}
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         for socket in dict.fromkeys(self._sockets):
-            target = self._target(socket)
+            target = self._target(host, socket)
             if target.findings:
                 # What it worked with before it fell silent it may still hold.
                 target = dataclasses.replace(target, drives=tuple({*target.drives, *self._drives.get(socket, ())}))
             self._drives[socket] = target.drives
             yield _device(socket, target)
 
-    def _target(self, socket: str) -> spdk_target.Target:
+    def clean(self, host: Host, unit: Unit) -> None:
+        if unit.address not in self._sockets:
+            raise errors.NotFound(f"{unit.address} is not in [spdk] sockets, so that target cannot be asked.")
+        try:
+            with spdk_rpc.Client(self._find_socket(unit.address), self._patience) as client:
+                spdk_clean.clean(client, unit)
+        except spdk_rpc.NotListening as exc:
+            raise errors.DriverError(f"Nobody listens at {exc}: nothing says that {unit.part} is clean.") from exc
+
+    def _target(self, host: Host, socket: str) -> spdk_target.Target:
+        # Disks keep their media errors for life, so those of the first look say nothing.
+        grew = functools.partial(host.counters.grew, socket, first=None)
         try:
             with spdk_rpc.Client(self._find_socket(socket), self._timeout) as client:
-                return spdk_target.read(client, self._vhost_directory)
+                return spdk_target.read(client, self._vhost_directory, grew)
         except spdk_rpc.NotListening:
             return spdk_target.Target(version=None, exports=(), drives=(), findings=(NOT_LISTENING,))
 

@@ -6,7 +6,7 @@ missing: then only what it would have told is not known.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +32,14 @@ RPC_ERROR: Finding = (Health.DEGRADED, "rpc_error")
 NOT_ENABLED: Finding = (Health.DEGRADED, "controller_not_enabled")
 SPARE_LOW: Finding = (Health.DEGRADED, "spare_low")
 WORN_OUT: Finding = (Health.DEGRADED, "worn_out")
+MEDIA_ERRORS: Finding = (Health.DEGRADED, "media_errors")
 ENABLED = "enabled"
 NO_DEVICE = -19
 DISCOVERY = "Discovery"
 LOGICAL_VOLUME = "Logical Volume"
 
 Object = Mapping[str, Any]
+Grew = Callable[[str, int | None], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,8 @@ class Target:
     findings: tuple[Finding, ...]
 
 
-def read(client: spdk_rpc.Client, vhost_directory: str) -> Target:
+def read(client: spdk_rpc.Client, vhost_directory: str, grew: Grew) -> Target:
+    """``grew`` tells whether a counter of the target did, see `counters`."""
     target = _Asker(client)
     version = target.ask(VERSION)
     target.listed = target.names()
@@ -77,7 +80,7 @@ def read(client: spdk_rpc.Client, vhost_directory: str) -> Target:
     exports: dict[str, Export] = {}
     for export in [*_nvmf(target, known), *_vhost(target, known, vhost_directory)]:
         exports.setdefault(export.bdev.key, export)
-    findings = [*_states(controllers), *_wear(target, bdevs, controllers)]
+    findings = [*_states(controllers), *_wear(target, bdevs, controllers, grew)]
     return Target(
         version=_version(version),
         exports=tuple(exports[key] for key in sorted(exports)),
@@ -233,7 +236,7 @@ def _states(controllers: list[Object]) -> Iterator[Finding]:
             yield NOT_ENABLED
 
 
-def _wear(target: _Asker, bdevs: list[Object], controllers: list[Object]) -> Iterator[Finding]:
+def _wear(target: _Asker, bdevs: list[Object], controllers: list[Object], grew: Grew) -> Iterator[Finding]:
     """``Nvme0`` is the controller of the block device ``Nvme0n1``."""
     named = {_text(controller.get("name")) for controller in controllers}
     guessed = {re.sub(r"n\d+$", "", _text(bdev.get("name"))) for bdev in bdevs if _nvme(bdev)}
@@ -241,7 +244,9 @@ def _wear(target: _Asker, bdevs: list[Object], controllers: list[Object]) -> Ite
         about = target.ask(CONTROLLER_HEALTH, forgiven=(spdk_rpc.METHOD_NOT_FOUND, NO_DEVICE), name=name)
         for values in objects(about):
             spare, least = values.get("available_spare_percentage"), values.get("available_spare_threshold_percentage")
-            used = values.get("percentage_used")
+            used, lost = values.get("percentage_used"), values.get("media_errors")
+            if grew(f"{name} media_errors", lost if isinstance(lost, int) else None):
+                yield MEDIA_ERRORS
             if isinstance(spare, int) and isinstance(least, int) and spare < least:
                 yield SPARE_LOW
             if isinstance(used, int) and used >= 100:  # noqa: PLR2004

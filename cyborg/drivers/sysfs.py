@@ -8,12 +8,13 @@ file descriptors, no more memory) is raised, because it would make every device 
     device = Node(root=Path("/sys"), path="bus/pci/devices/0000:3b:00.0")
     (device / "vendor").text()            "0x10de"
     (device / "numa_node").number()       None when it is not a number
-    (device / "driver").target()          Node of bus/pci/drivers/nvidia, inside the same root
+    (device / "driver").target_name()     "nvidia", and target() is the Node of bus/pci/drivers/nvidia, in the same root
 """
 
 import errno
 import os
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -25,6 +26,7 @@ OUR_TROUBLE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 #: Attributes are at most a page; the files of procfs that we read are not much longer.
 MOST = 1 << 20
 PIECE = 1 << 14
+WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +54,11 @@ class Node:
     @property
     def _place(self) -> str:
         """`full` as plain text: a scan reads thousands of files, and making paths took longer than reading them."""
-        return posixpath.join(self.root, self.path)
+        return f"{self.root}/{self.path}"
 
     def present(self) -> bool:
-        """Whether the directory above lists it; it may still be unreadable."""
-        return self.name in (Node(root=self.root, path=posixpath.dirname(self.path)).names() or ())
+        """Whether it is there; it may still be unreadable."""
+        return os.path.lexists(self._place)
 
     def text(self) -> str | None:
         """The content without surrounding blanks; None when it cannot be read, "" when it is empty."""
@@ -77,13 +79,17 @@ class Node:
     def names(self) -> frozenset[str] | None:
         """What the directory lists; None when it cannot be listed."""
         try:
-            return frozenset(name for name in os.listdir(self._place) if name.isprintable())
+            return frozenset(filter(str.isprintable, os.listdir(self._place)))
         except OSError as exc:
             _raise_ours(exc)
             return None
 
     def children(self, pattern: str = "*") -> Iterator["Node"]:
         """The entries whose name matches, numbers in their names in numeric order; none when unreadable."""
+        if not WILD.search(pattern):
+            if (self / pattern).present():
+                yield self / pattern
+            return
         found = (name for name in self.names() or () if fnmatchcase(name, pattern))
         for name in sorted(found, key=lambda name: (len(name), name)):
             yield self / name
@@ -91,11 +97,23 @@ class Node:
     def search(self, pattern: str) -> Iterator["Node"]:
         """Every match of a pattern with slashes, ``*/hwmon/hwmon*``."""
         first, _, rest = pattern.partition("/")
-        for child in self.children(first):
-            if rest:
+        if not rest:
+            yield from self.children(first)
+        elif not WILD.search(first):
+            # Nothing is listed on the way to a name that is known.
+            yield from (self / first).search(rest)
+        else:
+            for child in self.children(first):
                 yield from child.search(rest)
-            else:
-                yield child
+
+    def target_name(self) -> str | None:
+        """The last part of where the symbolic link points, wherever that is; None for what is no link."""
+        try:
+            name = posixpath.basename(os.readlink(self._place))
+        except OSError as exc:
+            _raise_ours(exc)
+            return None
+        return name if name.isprintable() else None
 
     def target(self) -> "Node | None":
         """Where the symbolic link points, cut back to the root; None for what is no link or leaves the root."""

@@ -4,13 +4,26 @@
 import errno
 import os
 import shutil
+import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from cyborg.drivers import recorded
 
 #: Drivers that enable all VFs, whatever number they are asked for.
 ALL_VFS = frozenset({"4xxx", "420xx", "6xxx", "c6xx", "c3xxx", "dh895xcc", "d15xx"})
 COPIED = ("vendor", "class", "numa_node")
 NO_TYPE = "0"
+DISK = "0x0108"
+#: Cards of these vendors and this class are FPGAs.
+FPGA_VENDORS, ACCELERATOR = frozenset({"0x8086", "0x10ee", "0x13fe", "0x1bd4"}), "0x1200"
+#: What an Alveo card shows of what is loaded.
+LOADED = "xclbinuuid"
+#: What takes a function by itself.
+MATCHING = {DISK: "nvme"}
+#: What drivers show of a function, and nobody else.
+SHOWN = {"nvme": ("nvme",), "dfl-pci": ("fpga_region",), "xocl": (LOADED, "ready", "dev_offline", "user_pf")}
 TYPES = "creatable_vgpu_types"
 
 
@@ -26,9 +39,17 @@ def read(path: Path) -> str | None:
 
 
 class Functions:
-    def __init__(self, sysfs: Path, dirty: set[str]) -> None:
+    def __init__(self, sysfs: Path, dirty: set[str], shown: Mapping[str, Any]) -> None:
         self._sysfs = sysfs
         self._dirty = dirty
+        self._shown = shown
+        self._aside = sysfs.parent / "aside"
+        #: Functions of boards that were reset.
+        self._emptied: set[str] = set()
+        #: Functions that show other files for some seconds after a reset.
+        self.away: dict[str, tuple[float, Mapping[str, str]]] = {}
+        #: Management functions of boards that keep what is loaded.
+        self.lying_boards: set[str] = set()
         #: The types that each VF offered when its card had none in use.
         self.lists: dict[str, str] = {}
 
@@ -94,21 +115,78 @@ class Functions:
         if not (place / "reset").exists() or not methods:
             fail(errno.ENOTTY)
         place = place.resolve()
-        self._dirty -= {one.name for one in place.parent.iterdir()} if methods[0] == "bus" else {place.name}
+        reached = list(place.parent.iterdir()) if methods[0] == "bus" else [place]
+        self._dirty -= {one.name for one in reached if not _lasts(one)}
+        for one in reached:
+            self._go_away(one)
+
+    def _go_away(self, place: Path) -> None:
+        seconds, files = self.away.get(place.name, (0.0, {}))
+        usual = {name: (place / name).read_text(encoding="utf-8") for name in files}
+
+        def write(texts: Mapping[str, str]) -> None:
+            for name, text in texts.items():
+                (place / name).write_text(text, encoding="utf-8")
+
+        write(files)
+        if files:
+            threading.Timer(seconds, write, [usual]).start()
+
+    def reset_board(self, path: Path, text: str) -> None:
+        """Of an Alveo card, through its management function: all functions of the slot, and what is loaded goes."""
+        if not path.exists():
+            fail(errno.ENOENT)
+        if text != "1":
+            fail(errno.EINVAL)
+        place = path.parent.resolve()
+        if place.name in self.lying_boards:
+            return
+        for function in place.parent.glob(f"{place.name.rpartition('.')[0]}.*"):
+            self._dirty.discard(function.name)
+            self._emptied.add(function.name)
+            for loaded in (function / LOADED, self._aside / function.name / "xocl" / LOADED):
+                if loaded.exists():
+                    loaded.write_text("\n", encoding="utf-8")
 
     def unbind(self, path: Path, text: str) -> None:
-        if path.parent.parent.name != text:
+        place = path.parent.parent
+        if place.name != text:
             fail(errno.ENODEV)
+        self._take_aside(place, self._bound(place))
         path.parent.unlink()
 
     def probe(self, address: str) -> None:
-        """The driver that is asked for, else none: which one would match by itself is not known here."""
+        """The driver that is asked for, else the one that matches by itself, as far as that is known here."""
         place = self._sysfs / "bus/pci/devices" / address
         if not place.exists():
             fail(errno.EINVAL)
         name = read(place / "driver_override")
-        if name and name != "(null)" and not (place / "driver").is_symlink():
-            _link(place.resolve() / "driver", self._sysfs / "bus/pci/drivers" / name)
+        if name in (None, "", "(null)"):
+            kept_off = read(place / "physfn/sriov_drivers_autoprobe") == "0"
+            name = None if kept_off else MATCHING.get((read(place / "class") or "")[:6])
+        if name and not (place / "driver").is_symlink():
+            self.bind(address, name)
+
+    def bind(self, address: str, driver: str) -> None:
+        place = (self._sysfs / "bus/pci/devices" / address).resolve()
+        if (place / "driver").is_symlink():
+            self._take_aside(place, self._bound(place))
+            (place / "driver").unlink()
+        _link(place / "driver", self._sysfs / "bus/pci/drivers" / driver)
+        kept = self._aside / address / driver
+        if kept.exists():
+            for one in kept.iterdir():
+                one.rename(place / one.name)
+        else:
+            for name, content in ((self._shown.get(address) or {}).get(driver) or {}).items():
+                recorded.put(place / name, "" if name == LOADED and address in self._emptied else content)
+
+    def _take_aside(self, place: Path, driver: str | None) -> None:
+        kept = self._aside / place.name / (driver or "")
+        for name in SHOWN.get(driver or "", ()):
+            if (place / name).exists():
+                kept.mkdir(parents=True, exist_ok=True)
+                (place / name).rename(kept / name)
 
     @staticmethod
     def override(path: Path, text: str) -> None:
@@ -143,6 +221,12 @@ class Functions:
     def _bound(place: Path) -> str | None:
         link = place.resolve() / "driver"
         return link.readlink().name if link.is_symlink() else None
+
+
+def _lasts(place: Path) -> bool:
+    """Whether what a guest left there is not gone with a reset."""
+    kind = (read(place / "class") or "")[:6]
+    return kind == DISK or (kind == ACCELERATOR and read(place / "vendor") in FPGA_VENDORS)
 
 
 def _kept(line: str, used: set[str | None], *, taken: bool) -> bool:

@@ -11,15 +11,15 @@ does not exist has no address yet (nobody can know it before), so a request for 
 When the last one is released, the card is whole again. VFs that the operator made are left alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from oslo_config import cfg
 
 from cyborg.domain import errors, report
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import actions, pci_work
+from cyborg.drivers import actions, conflicts, pci_work
 from cyborg.drivers.host import Host
-from cyborg.drivers.pci_function import ADDRESS, PciFunction, key_of
+from cyborg.drivers.pci_function import ADDRESS, FOR_GUESTS, PciFunction, key_of
 
 DEST = "vfs_on_demand"
 OPTION = cfg.ListOpt(
@@ -32,19 +32,25 @@ ALL = -1
 
 
 class OnDemand:
-    """``all_at_once`` is for cards whose driver enables all VFs, whatever number is asked for."""
+    """``all_at_once`` is for cards whose driver enables all VFs, whatever number is asked for, and none without IOMMU.
 
-    def __init__(self, listed: Sequence[str], *, all_at_once: bool = False) -> None:
+    ``makers`` are the drivers that can make VFs of such a card, where not every one can.
+    """
+
+    def __init__(
+        self, listed: Sequence[str], *, all_at_once: bool = False, makers: Collection[str] | None = None
+    ) -> None:
         self._counts = dict(_parse(text) for text in listed)
         self._all_at_once = all_at_once
+        self._makers = makers
 
     def lists(self, pf: PciFunction) -> bool:
-        """Whether the card is for VFs only: a listed one is never given away whole."""
-        return pf.address in self._counts and pf.sriov is not None
+        """Whether the card is for VFs only: a listed one is never given away whole, also when it can have none."""
+        return pf.address in self._counts
 
     def units(self, pf: PciFunction, extra: Mapping[str, str | None] | None = None) -> tuple[report.Accelerator, ...]:
         """VFs that could be made; none where there are some, nor where nothing on the host could make them."""
-        if not self.lists(pf) or pf.vfs_on or pf.driver in pci_work.FOR_GUESTS:
+        if not self.lists(pf) or pf.vfs_on or not self._can_make(pf):
             return ()
         return tuple(
             report.Accelerator(
@@ -66,10 +72,10 @@ class OnDemand:
             return
         if not self.lists(pf) or number >= self._wanted(pf):
             raise errors.Conflict(f"{unit.address} is not to have a virtual function {number}; see {DEST}.")
-        if pf.vfs_on or pf.address in unit.held:
-            raise errors.InUse(
-                f"{unit.address} has other virtual functions, or is held whole, so their number must stay."
-            )
+        existing = [vf.address for vf in pf.virtfns.values()] or (["one that cannot be seen"] if pf.vfs_on else [])
+        why = conflicts.vf_count(pf.address, existing, unit.held)
+        if why:
+            raise errors.InUse(f"The number of virtual functions of {unit.address} must stay: {why}.")
         if "sriov_drivers_autoprobe" in pf.names and (pf.node / "sriov_drivers_autoprobe").text() != "0":
             with pci_work.refusals(f"keep the host's drivers off the virtual functions of {unit.address}"):
                 host.act(actions.VF_AUTOPROBE, unit.address, "0")
@@ -82,8 +88,8 @@ class OnDemand:
         pf = pci_work.card(host, unit)
         if not self.lists(pf) or pci_work.vf_number(unit) is None or not pf.virtfns:
             return
-        vfs = pf.virtfns.values()
-        if any(vf.address in unit.held or vf.driver is not None for vf in vfs) or len(vfs) != self._wanted(pf):
+        existing = {vf.address: vf.driver for vf in pf.virtfns.values()}
+        if conflicts.vf_removal(existing, self._wanted(pf), unit.held):
             return
         with pci_work.refusals(f"take the virtual functions of {unit.address} back"):
             host.act(actions.VF_COUNT, unit.address, "0")
@@ -96,6 +102,11 @@ class OnDemand:
                 f"{unit.address} has {len(made.virtfns)} virtual functions now and number {number} is not among them. "
                 "See the kernel's log."
             )
+
+    def _can_make(self, pf: PciFunction) -> bool:
+        if self._all_at_once and pf.iommu_group is None:
+            return False
+        return pf.driver not in FOR_GUESTS and (self._makers is None or pf.driver in self._makers)
 
     def _wanted(self, pf: PciFunction) -> int:
         total = (pf.sriov or {}).get("total", 0)

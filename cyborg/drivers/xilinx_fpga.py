@@ -7,7 +7,19 @@ from typing import Any, ClassVar
 from oslo_config import cfg, types
 
 from cyborg.domain import report
-from cyborg.drivers import pci_function, pci_health, traits, xilinx_card
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import (
+    fpga_cleaning,
+    images,
+    pci_function,
+    pci_health,
+    pci_work,
+    traits,
+    vf_demand,
+    xilinx_card,
+    xilinx_work,
+)
+from cyborg.drivers.fpga_cleaning import Cleaning
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.xilinx_card import Card, State
@@ -29,7 +41,8 @@ DRIVERS = ("xclmgmt", "xrt-mgmt", "xocl")
 
 
 class XilinxFpgaDriver:
-    option_group: ClassVar[str | None] = "xilinx_fpga"
+    image_formats: ClassVar[frozenset[images.Format]] = frozenset({images.Format.XCLBIN})
+    option_group: ClassVar[str | None] = xilinx_work.GROUP
     options: ClassVar[tuple[cfg.Opt, ...]] = (
         cfg.ListOpt(
             "device_ids",
@@ -43,11 +56,23 @@ class XilinxFpgaDriver:
             help="Offer the management function to guests too, as resource class CUSTOM_FPGA_MANAGEMENT. "
             "A guest that has it can write the flash of the card, and with it what the next guest finds.",
         ),
+        cfg.StrOpt(
+            fpga_cleaning.DEST,
+            default=Cleaning.BLANK,
+            choices=[
+                (str(Cleaning.BLANK), "reset the board, which drops the loaded image; what else was lent stays out"),
+                (str(Cleaning.RESET), fpga_cleaning.WHAT_RESET_LEAVES),
+            ],
+            help="What makes a card safe for its next guest.",
+        ),
+        vf_demand.OPTION,
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._devices = {device.lower() for device in options["device_ids"]}
         self._pass_management: bool = options["pass_management_function"]
+        self._cleaning = Cleaning(options[fpga_cleaning.DEST])
+        self._on_demand = vf_demand.OnDemand(options[vf_demand.DEST])
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         for card in self._cards(host):
@@ -56,6 +81,29 @@ class XilinxFpgaDriver:
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
         found = {card.key.address: xilinx_card.temperature(card) for card in self._cards(host)}
         return {address: {"temp_c": value} for address, value in found.items() if value is not None}
+
+    def check_image(
+        self, device: report.Device, unit: Unit, image: images.Image, function: str | None = None
+    ) -> images.Refusal | None:
+        if device.facts.get("control_path") is None:
+            return images.Refusal(
+                reason="not_programmable",
+                message=f"The management function of {device.address} is not on this host; only it can program.",
+            )
+        return images.misfit(image, device, unit, function)
+
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        if unit.part != xilinx_work.MANAGEMENT:
+            self._on_demand.prepare(host, unit)
+        return pci_work.info(self.discover(host), unit)
+
+    def release(self, host: Host, unit: Unit) -> None:
+        self._on_demand.release(host, unit)
+
+    def clean(self, host: Host, unit: Unit) -> None:
+        pci_work.card(host, unit)
+        work = xilinx_work.reset if self._cleaning is Cleaning.RESET else xilinx_work.blank
+        work(host, xilinx_work.card_of(self._cards(host), unit), unit)
 
     def _cards(self, host: Host) -> Iterator[Card]:
         return xilinx_card.pair(function for function in host.pci() if self._is_ours(function))
@@ -93,13 +141,18 @@ class XilinxFpgaDriver:
         yield report.Deployable(
             resource_class="FPGA",
             traits=own | region | loaded | programmable,
-            accelerators=pci_function.accelerators(card.user),
+            accelerators=self._units(card.user),
         )
         if self._pass_management and card.management and card.management.withheld() is None:
-            unit = report.pci_accelerator("management", card.management.address)
+            unit = report.pci_accelerator(xilinx_work.MANAGEMENT, card.management.address)
             yield report.Deployable(
-                key="management", resource_class="CUSTOM_FPGA_MANAGEMENT", traits=own, accelerators=(unit,)
+                key=xilinx_work.MANAGEMENT, resource_class="CUSTOM_FPGA_MANAGEMENT", traits=own, accelerators=(unit,)
             )
+
+    def _units(self, user: PciFunction) -> tuple[report.Accelerator, ...]:
+        if self._on_demand.lists(user) and not user.vfs_on:
+            return self._on_demand.units(user)
+        return pci_function.accelerators(user)
 
 
 def _facts(card: Card, state: State) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from cyborg.drivers.conformance import faults, looking, shape, working
+from cyborg.drivers.conformance import cleaning, faults, health, looking, shape, working
 from cyborg.drivers.conformance.subject import Subject
 
 Check = Callable[[Subject], Iterator[str]]
@@ -22,6 +22,8 @@ CHECKS: tuple[Check, ...] = (
     looking.withholds_what_the_host_needs,
     looking.measures_its_devices,
     faults.isolates_a_broken_function,
+    health.tells_new_errors_from_old_ones,
+    health.follows_its_sources,
     working.prepares_what_can_be_attached,
     working.repeats_to_no_effect,
     working.releases_what_it_made,
@@ -29,7 +31,12 @@ CHECKS: tuple[Check, ...] = (
     working.tells_refusals,
     working.disturbs_nobody,
     working.leaves_another_card_alone,
-    working.cleans_or_says_no,
+    cleaning.cleans_or_says_no,
+    cleaning.cleans_after_every_guest,
+    cleaning.cleans_what_a_hypervisor_kept,
+    cleaning.remembers_what_failed,
+    cleaning.spares_what_the_host_uses,
+    cleaning.verifies_what_was_erased,
 )
 #: Of the problems of one check, the first ones tell the story.
 SHOWN = 5

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of host work: the same however often it is done and wherever it dies, and never at another's cost."""
+"""Checks of host work: the same however often it is done and wherever it dies, and never at another's cost.
+
+What is left after a guest is the subject of `cleaning`.
+"""
 
 import dataclasses
 import errno
@@ -38,6 +41,10 @@ class Bench:
     @property
     def cleans(self) -> bool:
         return isinstance(self.subject.driver(self.case), Cleans)
+
+    def anew(self) -> "Bench":
+        """The same unit on a host that nothing has happened to."""
+        return dataclasses.replace(self, twin=self.subject.twin(self.case))
 
     def prepare(self, unit: Unit | None = None) -> Info:
         driver = self.subject.driver(self.case)
@@ -81,7 +88,7 @@ STEPS: dict[str, Step] = {"prepare": Bench.prepare, "clean": Bench.clean, "relea
 
 
 def prepares_what_can_be_attached(subject: Subject) -> Iterator[str]:
-    for bench in _benches(subject, lambda one: one.prepares):
+    for bench in benches(subject, lambda one: one.prepares):
         info = bench.prepare()
         if host_work.needs_preparation(bench.unit.type, info) and "vgpu_type" not in info:
             yield bench.says(f"prepared, it still has no address: {dict(info)}")
@@ -91,7 +98,7 @@ def prepares_what_can_be_attached(subject: Subject) -> Iterator[str]:
 
 
 def repeats_to_no_effect(subject: Subject) -> Iterator[str]:
-    for bench in _benches(subject, lambda one: one.prepares):
+    for bench in benches(subject, lambda one: one.prepares):
         info = bench.prepare()
         written = len(bench.twin.writes)
         if bench.prepare() != info:
@@ -106,9 +113,9 @@ def repeats_to_no_effect(subject: Subject) -> Iterator[str]:
 
 
 def releases_what_it_made(subject: Subject) -> Iterator[str]:
-    for bench in _benches(subject, lambda one: one.prepares):
+    for bench in benches(subject, lambda one: one.prepares):
         before = bench.look()
-        if not _needs_writes(bench):
+        if not needs_writes(bench):
             continue
         bench.release()
         if bench.look() != before:
@@ -121,15 +128,15 @@ def releases_what_it_made(subject: Subject) -> Iterator[str]:
             yield bench.says("prepared once more after a release it is something else")
 
 
-def _needs_writes(bench: Bench) -> bool:
+def needs_writes(bench: Bench) -> bool:
     """Whether the unit is yet to be prepared; the recorded host may have it ready."""
-    other = dataclasses.replace(bench, twin=bench.subject.twin(bench.case))
+    other = bench.anew()
     other.prepare()
     return bool(other.twin.writes)
 
 
 def survives_a_death_at_any_write(subject: Subject) -> Iterator[str]:
-    for first in _benches(subject, lambda one: one.prepares or one.cleans):
+    for first in benches(subject, lambda one: one.prepares or one.cleans):
         for name, step in STEPS.items():
             if name == "clean" and not first.cleans:
                 continue
@@ -163,7 +170,7 @@ def _again(bench: Bench, name: str, step: Step, expected: object, whole: Bench) 
 
 def _ready(first: Bench, step: str) -> Bench:
     """A new host on which the step is what comes next."""
-    bench = dataclasses.replace(first, twin=first.subject.twin(first.case))
+    bench = first.anew()
     if step != "prepare":
         bench.use()
         bench.twin.writes.clear()
@@ -172,7 +179,7 @@ def _ready(first: Bench, step: str) -> Bench:
 
 def tells_refusals(subject: Subject) -> Iterator[str]:
     """A kernel that says no must not be taken for one that says yes, nor break through to the agent."""
-    for first in _benches(subject, lambda one: one.prepares or one.cleans):
+    for first in benches(subject, lambda one: one.prepares or one.cleans):
         for name, step in STEPS.items():
             if name == "clean" and not first.cleans:
                 continue
@@ -201,7 +208,7 @@ def _refused(bench: Bench, name: str, step: Step, what: str) -> Iterator[str]:
 
 def disturbs_nobody(subject: Subject) -> Iterator[str]:
     """The neighbours on the card, and on its bus, are held and in use, whatever is done to the unit."""
-    for bench in _benches(subject, lambda one: one.prepares or one.cleans):
+    for bench in benches(subject, lambda one: one.prepares or one.cleans):
         others = [one for one in units(bench.look()) if one.address == bench.unit.address and one.key != bench.unit.key]
         used = {dataclasses.replace(bench, unit=other).use() for other in others[:MOST_UNITS]} - {None}
         around = bench.twin.host.pci()
@@ -227,7 +234,7 @@ def disturbs_nobody(subject: Subject) -> Iterator[str]:
 
 
 def leaves_another_card_alone(subject: Subject) -> Iterator[str]:
-    for bench in _benches(subject, lambda one: one.prepares or one.cleans):
+    for bench in benches(subject, lambda one: one.prepares or one.cleans):
         if bench.unit.address not in {function.address for function in bench.twin.host.pci()}:
             continue
         bench.use()
@@ -246,24 +253,7 @@ def leaves_another_card_alone(subject: Subject) -> Iterator[str]:
             yield bench.says(f"another card is at the address now, and it is written to: {bench.twin.writes[written:]}")
 
 
-def cleans_or_says_no(subject: Subject) -> Iterator[str]:
-    for bench in _benches(subject, lambda one: one.cleans):
-        before = bench.look()
-        soiled = bench.use()
-        try:
-            bench.clean()
-        except errors.CyborgError:
-            continue
-        if soiled in bench.twin.dirty:
-            yield bench.says("`clean` returns, and what the last guest left is still there")
-        bench.clean()
-        bench.release()
-        was_ready = host_work.needs_preparation(bench.unit.type, bench.unit.info) and not _needs_writes(bench)
-        if bench.look() != before and not was_ready:
-            yield bench.says("after clean and release the report is not as before")
-
-
-def _benches(subject: Subject, concerns: Callable[[Bench], bool]) -> Iterator[Bench]:
+def benches(subject: Subject, concerns: Callable[[Bench], bool]) -> Iterator[Bench]:
     """A fresh host for each of the first units of each device."""
     for case in subject.cases:
         counts: dict[str, int] = {}

@@ -29,8 +29,9 @@ class FakeTools(Tools):
 class FakeSpdk:
     """Answers at a socket from a table of results by method; each connection in a thread of its own.
 
-    A result ``{"error": ...}`` is an error, ``{"hang_up": True}`` closes the connection, ``{"silent": True}`` gives no
-    answer. ``chunk`` is the size of the pieces, 0 for whole answers. ``asked`` are the methods so far.
+    A result that can be called gets the parameters and gives the result. ``{"error": ...}`` is an error,
+    ``{"hang_up": True}`` closes the connection, ``{"silent": True}`` gives no answer. ``chunk`` is the size of the
+    pieces, 0 for whole answers. ``asked`` are the methods so far.
     """
 
     def __init__(self, path: Path, table: Mapping[str, Any]) -> None:
@@ -69,6 +70,7 @@ class FakeSpdk:
 
     def _answer(self, connection: socket.socket, request: Mapping[str, Any]) -> bool:
         result = self._table.get(request["method"], {"error": {"code": -32601, "message": "Method not found"}})
+        result = result(request.get("params", {})) if callable(result) else result
         special = result if isinstance(result, dict) else {}
         if "hang_up" in special:
             return False

@@ -37,7 +37,7 @@ def _host(directory: Path, functions: dict[str, Any], table: str = "") -> tuple[
 
 def test_a_chip_in_reset_is_still_the_same_chip_for_a_minute(tmp_path: Path) -> None:
     clock = Clock()
-    driver = HuaweiAscendDriver({"enabled_vnpu_types": []}, clock)
+    driver = HuaweiAscendDriver({"enabled_vnpu_types": [], "no_bus_reset": False}, clock)
     (before,) = driver.discover(_host(tmp_path, {"0000:03:00.0": CHIP})[0])
     clock.now += 59
     host, _ = _host(tmp_path, {"0000:03:00.0": IN_RESET, "0000:04:00.0": IN_RESET})

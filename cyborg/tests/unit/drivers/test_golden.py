@@ -15,38 +15,30 @@ import pytest
 import yaml
 
 from cyborg.domain import report, wire
-from cyborg.drivers import recorded
-from cyborg.tests.unit.drivers import builders, fakes
+from cyborg.tests.unit.drivers import builders, golden
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden"
-CASES = sorted(path.parent.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("*/*/host.yaml"))
 UPDATE = os.environ.get("CYBORG_UPDATE_GOLDEN") == "1"
 
 
 def _seen(case: str, directory: Path) -> dict[str, Any]:
-    recording = GOLDEN / case / "host.yaml"
-    more = yaml.safe_load(recording.read_text(encoding="utf-8")) or {}
-    host = recorded.materialise(recording, directory)
-    host.tools = fakes.FakeTools(more.get("tools", {}))
-    with fakes.spdk_targets(directory, more.get("rpc", {})) as sockets:
-        driver = builders.driver(case.partition("/")[0], more.get("options"), more.get("nvml"), sockets)
+    with golden.at_work(golden.family_of(case), golden.recording(case), directory) as (driver, host):
         devices = tuple(driver.discover(host))
     for device in devices:
         assert wire.from_wire(report.Device, wire.to_wire(device)) == device
     return {"devices": wire.to_wire(devices)}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", golden.CASES)
 def test_the_host_gives_the_report(case: str, tmp_path: Path) -> None:
-    golden = GOLDEN / case / "report.yaml"
+    file = golden.PLACE / case / "report.yaml"
     seen = _seen(case, tmp_path)
     if UPDATE:
-        golden.write_text(yaml.safe_dump(seen, sort_keys=False, width=118), encoding="utf-8")
+        file.write_text(yaml.safe_dump(seen, sort_keys=False, width=118), encoding="utf-8")
 
-    assert golden.exists(), f"{golden} is missing; write it with CYBORG_UPDATE_GOLDEN=1 and read it"
-    assert seen == yaml.safe_load(golden.read_text(encoding="utf-8"))
+    assert file.exists(), f"{file} is missing; write it with CYBORG_UPDATE_GOLDEN=1 and read it"
+    assert seen == golden.report(case)
 
 
 @pytest.mark.parametrize("family", builders.families())
 def test_every_driver_has_at_least_three_golden_hosts(family: str) -> None:
-    assert len([case for case in CASES if case.startswith(f"{family}/")]) >= 3
+    assert len([case for case in golden.CASES if case.startswith(f"{family}/")]) >= 3

@@ -3,21 +3,18 @@
 
 import errno
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cyborg.domain import errors, host_work, report
-from cyborg.domain.host_work import Unit
 from cyborg.drivers import actions
-from cyborg.drivers.base import Cleans, Prepares
-from cyborg.drivers.twin import Died, Twin
+from cyborg.drivers.twin import Died
 from cyborg.tests.unit.drivers import builders
+from cyborg.tests.unit.drivers.rig import PF, UUID, Rig
 
-PF = "0000:3b:00.0"
-UUID = "5f5e4d3c-0000-4000-8000-000000000001"
 SRIOV: dict[str, Any] = {"sriov_totalvfs": 16, "sriov_drivers_autoprobe": 1, "iommu_group": 7, "reset_method": "flr"}
 FLEX = {"vendor": 0x8086, "device": 0x56C0, "class": 0x038000, "driver": "xe", **SRIOV}
 QAT = {"vendor": 0x8086, "device": 0x4940, "class": 0x0B4000, "driver": "4xxx", "qat": {"state": "up"}, **SRIOV}
@@ -27,49 +24,6 @@ TYPES = {"current_vgpu_type": 0, "creatable_vgpu_types": {"raw": "1147  : NVIDIA
 TYPED = {PF: L40S} | {f"0000:3b:00.{n}": {**L40S, "nvidia": TYPES, "physfn": PF} for n in (4, 5)}
 KINDS = {"nvidia-2": {"name": "GRID T4-2B", "available_instances": 8, "devices": {}}}
 T4 = {**L40S, "device": 0x1EB8, "mdev_supported_types": KINDS}
-
-
-class Rig:
-    """A driver on a twin."""
-
-    def __init__(self, directory: Path, family: str, pci: Mapping[str, Any], **options: Any) -> None:
-        self.family = family
-        self.twin = Twin({"pci": pci}, directory)
-        self.driver = builders.driver(family, options)
-
-    def units(self) -> dict[str, Unit]:
-        return {
-            f"{device.address} {one.key}": Unit(
-                uuid=UUID,
-                driver=f"{self.family}_driver",
-                address=device.address,
-                vendor=device.vendor,
-                model=device.model,
-                part=part.key,
-                key=one.key,
-                type=one.type,
-                info=one.info,
-            )
-            for device in self.driver.discover(self.twin.host)
-            for _, part in device.walk()
-            for one in part.accelerators
-        }
-
-    def unit(self, key: str, **changes: Any) -> Unit:
-        found = self.units()[f"{PF} {key}"]
-        return Unit(**{name: getattr(found, name) for name in Unit.__dataclass_fields__} | changes)
-
-    def prepare(self, unit: Unit) -> Mapping[str, str | None]:
-        assert isinstance(self.driver, Prepares)
-        return self.driver.prepare(self.twin.host, unit, {})
-
-    def release(self, unit: Unit) -> None:
-        assert isinstance(self.driver, Prepares)
-        self.driver.release(self.twin.host, unit)
-
-    def clean(self, unit: Unit) -> None:
-        assert isinstance(self.driver, Cleans)
-        self.driver.clean(self.twin.host, unit)
 
 
 def flex(directory: Path, **options: Any) -> Rig:
@@ -233,7 +187,6 @@ def test_a_mediated_device_of_another_card_is_left_alone(tmp_path: Path) -> None
 
 PLAIN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "amd_gpu": ({"vendor": 0x1002, "device": 0x740F, "class": 0x038000, "driver": "amdgpu"}, {}),
-    "inspur_fpga": ({"vendor": 0x1BD4, "device": 0x0911, "class": 0x120000}, {}),
     "intel_gpu": (FLEX, {}),
     "intel_nic": (NIC, {}),
     "intel_qat": (QAT, {}),
@@ -310,6 +263,103 @@ def test_an_older_kernel_might_reset_the_whole_bus(tmp_path: Path) -> None:
     rig = Rig(tmp_path, "intel_gpu", functions)
     with pytest.raises(errors.InUse):
         rig.clean(rig.unit("pf"))
+
+
+def test_a_function_that_the_host_works_with_is_not_reset(tmp_path: Path) -> None:
+    rig = plain(tmp_path, "intel_nic", net={"eth1": {}})
+    unit = rig.unit("pf")
+    routes = tmp_path / "proc/net/route"
+    routes.parent.mkdir(parents=True)
+    routes.write_text("Iface\tDestination\neth1\t00000000\n")
+    with pytest.raises(errors.InUse, match="network_in_use"):
+        rig.clean(unit)
+    assert rig.twin.writes == []
+
+
+def test_a_function_that_stores_data_is_not_made_safe_by_a_reset(tmp_path: Path) -> None:
+    disk = {"vendor": 0x144D, "device": 0xA824, "class": 0x010802, "reset_method": "flr"}
+    rig = Rig(tmp_path, "pci", {PF: disk}, device_spec=['{"vendor_id": "144d"}'])
+    with pytest.raises(errors.DriverError, match="nvme_ssd_driver"):
+        rig.clean(rig.unit("pf"))
+    assert rig.twin.writes == []
+
+
+@pytest.mark.parametrize(
+    ("family", "function", "options"),
+    [
+        ("amd_gpu", {"vendor": 0x1002, "device": 0x74A1, "class": 0x120000, "driver": "gim"}, {}),
+        ("nvme_ssd", {"vendor": 0x144D, "device": 0xA824, "class": 0x010802, "driver": "nvme"}, {"vendors": ["144d"]}),
+        ("pci", {"vendor": 0x177D, "device": 0xA065, "class": 0x020000, "driver": "x"}, {"device_spec": ["{}"]}),
+        ("xilinx_fpga", {"vendor": 0x10EE, "device": 0x5011, "class": 0x120000, "driver": "xocl"}, {}),
+    ],
+)
+def test_other_families_make_vfs_on_demand_too(
+    tmp_path: Path, family: str, function: dict[str, Any], options: dict[str, Any]
+) -> None:
+    rig = Rig(tmp_path, family, {PF: {**function, **SRIOV}}, vfs_on_demand=[f"{PF}=2"], **options)
+    before = rig.units()
+    assert sorted(before) == [f"{PF} vf0", f"{PF} vf1"]
+    assert rig.prepare(rig.unit("vf1"))["function"] == "2"
+    rig.release(rig.unit("vf1"))
+    assert rig.units() == before
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("intel_gpu", {"driver": None}),
+        ("intel_gpu", {"driver": "vfio-pci"}),
+        ("intel_gpu", {"sriov_totalvfs": 0}),
+        ("intel_gpu", {"sriov_totalvfs": {"error": "EIO"}}),
+        ("intel_qat", {"iommu_group": None}),
+        ("intel_qat", {"qat": {"state": "down"}}),
+        ("amd_gpu", {"driver": "amdgpu"}),
+    ],
+)
+def test_vfs_that_nothing_could_make_are_not_offered_and_the_card_is_not_either(
+    tmp_path: Path, family: str, changes: dict[str, Any]
+) -> None:
+    base = {"intel_gpu": FLEX, "intel_qat": QAT, "amd_gpu": {**PLAIN["amd_gpu"][0], **SRIOV}}[family]
+    assert Rig(tmp_path, family, {PF: {**base, **changes}}, vfs_on_demand=[f"{PF}=4"]).units() == {}
+
+
+BOTH: dict[str, Any] = {
+    "enabled_vgpu_types": ["nvidia-1147", "nvidia-1148"],
+    "vgpu_nvidia-1147": {"device_addresses": [PF]},
+    "vgpu_nvidia-1148": {"device_addresses": [PF]},
+}
+
+
+def test_a_card_of_several_types_is_offered_as_each_until_the_first_request_decides(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "nvidia_gpu", TYPED, **BOTH)
+    free = rig.units()
+    assert sorted(free) == [f"{PF} nvidia-1148 vf0", f"{PF} nvidia-1148 vf1", f"{PF} vf0", f"{PF} vf1"]
+    rig.prepare(free[f"{PF} nvidia-1148 vf1"])
+    assert sorted(rig.units()) == [f"{PF} nvidia-1148 vf0", f"{PF} nvidia-1148 vf1"]
+    rig.release(free[f"{PF} nvidia-1148 vf1"])
+    assert rig.units() == free
+
+
+@pytest.mark.parametrize(("key", "held"), [("vf0", "0000:3b:00.5"), ("vf1", "0000:3b:00.5")])
+def test_the_type_of_a_card_stays_while_a_sibling_is_held(tmp_path: Path, key: str, held: str) -> None:
+    rig = Rig(tmp_path, "nvidia_gpu", TYPED, **BOTH)
+    other = rig.unit(key, held=frozenset({held}))
+    rig.prepare(rig.unit("nvidia-1148 vf1"))
+    rig.twin.writes.clear()
+    with pytest.raises(errors.InUse, match="is held"):
+        rig.prepare(other)
+    assert rig.twin.writes == []
+
+
+def test_mediated_devices_are_of_the_first_type_that_lists_their_card(tmp_path: Path) -> None:
+    kinds = {**KINDS, "nvidia-1": {"name": "GRID T4-1B", "available_instances": 16, "devices": {}}}
+    options: dict[str, Any] = {
+        "enabled_vgpu_types": ["nvidia-2", "nvidia-1"],
+        "vgpu_nvidia-2": {"device_addresses": [PF]},
+        "vgpu_nvidia-1": {"device_addresses": [PF]},
+    }
+    rig = Rig(tmp_path, "nvidia_gpu", {PF: {**T4, "mdev_supported_types": kinds}}, **options)
+    assert {unit.info["asked_type"] for unit in rig.units().values()} == {"nvidia-2"}
 
 
 CRASHES: dict[str, tuple[Callable[[Path], Rig], str]] = {

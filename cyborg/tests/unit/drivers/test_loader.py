@@ -9,7 +9,8 @@ from oslo_config import cfg
 from stevedore import ExtensionManager
 
 from cyborg.domain import errors
-from cyborg.drivers import loader
+from cyborg.domain.host_work import Unit
+from cyborg.drivers import base, loader
 from cyborg.drivers.host import Host
 from cyborg.tests.unit.drivers import builders
 
@@ -52,6 +53,39 @@ def test_a_driver_gets_its_own_options(tmp_path: Path) -> None:
     assert len(device.deployables[0].accelerators) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "able"),
+    [
+        ("fake_driver", "", set()),
+        ("fake_driver", "[fake_devices]\nhost_work = clean\n", {"cleans"}),
+        ("fake_driver", "[fake_devices]\nhost_work = prepare\n", {"prepares", "cleans"}),
+        ("intel_gpu_driver", "", {"prepares", "cleans"}),
+    ],
+)
+def test_what_a_driver_can_do_is_seen_from_what_it_has(tmp_path: Path, name: str, text: str, able: set[str]) -> None:
+    (loaded,) = loader.load(_conf(tmp_path, text), [name])
+    assert loaded.capabilities == able
+
+
+def test_fake_host_work_fails_where_it_is_told_to(tmp_path: Path) -> None:
+    text = "[fake_devices]\nhost_work = prepare\nhost_work_fails = release, prepare:vf1\naccelerators = 2\n"
+    (loaded,) = loader.load(_conf(tmp_path, text), ["fake_driver"])
+    (device,) = loaded.driver.discover(Host())
+    units = [
+        Unit(uuid="u", driver="fake_driver", address=device.address, vendor="1", model="2", key=one.key, info=one.info)
+        for one in device.deployables[0].accelerators
+    ]
+    driver = loaded.driver
+    assert isinstance(driver, base.Prepares)
+    assert isinstance(driver, base.Cleans)
+    assert driver.prepare(Host(), units[0], {}) == {"domain": "0000", "bus": "0c", "device": "00", "function": "1"}
+    driver.clean(Host(), units[1])
+    with pytest.raises(errors.DriverError, match="prepare vf1"):
+        driver.prepare(Host(), units[1], {})
+    with pytest.raises(errors.DriverError, match="release vf0"):
+        driver.release(Host(), units[0])
+
+
 def test_the_older_name_of_device_spec_still_works(tmp_path: Path) -> None:
     host = builders.host(tmp_path, {"0000:20:00.0": {"vendor": 0x1D0F, "device": 0xF010, "class": 0x120000}})
     conf = _conf(tmp_path, '[pci]\npassthrough_whitelist = {"vendor_id": "1d0f"}\n')
@@ -62,10 +96,13 @@ def test_the_older_name_of_device_spec_still_works(tmp_path: Path) -> None:
 def test_groups_that_the_operator_names_arrive_too(tmp_path: Path) -> None:
     text = (
         "[gpu_devices]\nenabled_vgpu_types = nvidia-1, nvidia-2\n"
-        "[vgpu_nvidia-1]\ndevice_addresses = 0000:3b:00.0\n[vgpu_nvidia-2]\ndevice_addresses = 0000:3B:00.0\n"
+        "[vgpu_nvidia-1]\ndevice_addresses = 0000:4c:00.0\n[vgpu_nvidia-2]\ndevice_addresses = 0000:3B:00.0\n"
     )
-    with pytest.raises(errors.DriverError, match=r"0000:3b:00\.0 is in device_addresses of more than one vGPU type"):
-        loader.load(_conf(tmp_path, text), ["nvidia_gpu_driver"])
+    card = {"vendor": 0x10DE, "device": 0x1EB8, "class": 0x030200, "driver": "nvidia"}
+    host = builders.host(tmp_path, {"0000:3b:00.0": {**card, "mdev_supported_types": {"nvidia-9": {"name": "x"}}}})
+    (loaded,) = loader.load(_conf(tmp_path, text), ["nvidia_gpu_driver"])
+    (device,) = loaded.driver.discover(host)
+    assert device.facts["withheld"] == {"0000:3b:00.0": "lacks_nvidia-2"}
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:

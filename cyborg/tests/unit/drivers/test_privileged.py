@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing as root: what may be asked, who has to ask, and the helper process itself."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ UUID = "5f5e4d3c-0000-4000-8000-000000000001"
         ((actions.REMOVE_MDEV, UUID), (f"bus/mdev/devices/{UUID}/remove", "1")),
         ((actions.UNBIND, PF), (f"bus/pci/devices/{PF}/driver/unbind", PF)),
         ((actions.PROBE, PF), ("bus/pci/drivers_probe", PF)),
+        ((actions.RESET_BOARD, PF), (f"bus/pci/devices/{PF}/mgmt_reset", "1")),
         ((actions.OVERRIDE_DRIVER, PF, ""), (f"bus/pci/devices/{PF}/driver_override", "\n")),
     ],
 )
@@ -83,10 +85,22 @@ AS_ROOT = textwrap.dedent(
         privileged.act("reset", "ffff:ff:1f.7", "1", "")
     except FileNotFoundError:
         print("the kernel was asked")
-    try:
-        privileged._act("reset", "../../../tmp", "1")
-    except Exception as exc:
-        print(type(exc).__name__)
+    privileged.cyborg_disk_admin.start(priv_context.Method.FORK)
+    for command, value, data in (("nvme_sanitize", 2, b""), ("dfl_program", 0, b"bits")):
+        try:
+            privileged.command(command, "ffff:ff:1f.7", value, data, "")
+        except OSError as exc:
+            print("the hardware was asked", exc.errno)
+    for ask in (
+        lambda: privileged._act("reset", "../../../tmp", "1"),
+        lambda: privileged._command("nvme_sanitize", "../../../tmp", 2, b""),
+        lambda: privileged._command_disk("nvme_sanitize", "ffff:ff:1f.7", 1),
+        lambda: privileged._command_disk("dfl_program", "ffff:ff:1f.7", 0),
+    ):
+        try:
+            ask()
+        except Exception as exc:
+            print(type(exc).__name__)
     """
 )
 
@@ -94,7 +108,8 @@ AS_ROOT = textwrap.dedent(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process to root")
 def test_the_helper_asks_the_kernel_and_checks_for_itself() -> None:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", AS_ROOT], capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines() == ["the kernel was asked", "InvalidRequest"], done.stderr
+    asked = ["the kernel was asked", *[f"the hardware was asked {errno.ENODEV}"] * 2]
+    assert done.stdout.splitlines() == [*asked, *["InvalidRequest"] * 4], done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

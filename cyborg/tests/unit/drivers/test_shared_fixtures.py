@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drivers on hardware fixtures that live outside the repository, where they are at hand."""
+"""Drivers and readers of images on fixtures that live outside the repository, where those are at hand."""
 
+import base64
 import contextlib
 import importlib.util
 import json
@@ -76,3 +77,24 @@ def test_drivers_find_what_the_fixture_says_is_there(
         found = [device for family in FAMILIES for device in _discover(capsys, family, *more, *served)]
 
     assert tool.compare(expected, found) == []
+
+
+def _images() -> list[Any]:
+    file = FIXTURES / "bitstreams/cases.json"
+    if not file.exists():
+        return [pytest.param({}, marks=pytest.mark.skip(reason=f"no image fixtures at {file}"), id="none")]
+    return [pytest.param(case, id=case["name"]) for case in json.loads(file.read_text(encoding="utf-8"))["cases"]]
+
+
+@pytest.mark.parametrize("case", _images())
+def test_images_get_the_verdict_that_the_fixture_says(
+    case: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "image").write_bytes(base64.b64decode(case["base64"]))
+    families = {"gbs": ["intel_fpga"], "xclbin": ["xilinx_fpga"]}
+    for family in families.get(case["name"].partition("-")[0], ["intel_fpga", "xilinx_fpga"]):
+        assert driver_check.main(["image", family, str(tmp_path / "image")]) == (0 if case["accept"] else 1)
+        verdict = json.loads(capsys.readouterr().out)
+        assert {name: verdict.get(name) for name in ("accept", "found", "reason")} == {
+            name: case.get(name) for name in ("accept", "found", "reason")
+        }

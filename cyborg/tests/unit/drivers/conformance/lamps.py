@@ -2,6 +2,7 @@
 """A made-up family of cards: one driver that is right, and many that are wrong in one way each.
 
 A lamp shines in one colour at a time, which is written to its file ``colour``; its guest gets the function itself.
+Its file ``filament`` says when it is burnt.
 """
 
 import itertools
@@ -23,6 +24,7 @@ from cyborg.drivers.pci_function import PciFunction
 VENDOR = "1a1a"
 OFF, WHITE = "off", "white"
 KIND = report.DeviceType.PCI
+BURNT_OUT: pci_health.Finding = (report.Health.FAILED, "burnt_out")
 
 
 class Lamp:
@@ -40,7 +42,8 @@ class Lamp:
                 yield self.device(function)
 
     def device(self, function: PciFunction) -> report.Device:
-        health, reasons = pci_health.verdict(pci_health.findings(function))
+        own = [BURNT_OUT] if self.dark(function) else []
+        health, reasons = pci_health.verdict([*pci_health.findings(function), *own])
         return report.Device(
             address=function.address,
             type=KIND,
@@ -58,6 +61,9 @@ class Lamp:
                 ),
             ),
         )
+
+    def dark(self, function: PciFunction) -> bool:
+        return (function.node / "filament").text() == "burnt"
 
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
         awake = [one for one in host.pci() if one.vendor == VENDOR and not one.is_vf and not one.asleep]
@@ -360,6 +366,65 @@ class ShinesOnAllLamps(Lamp):
                 host.write(file, colour)
 
 
+class LooksAway(Lamp):
+    """Takes every lamp for a good one."""
+
+    def device(self, function: PciFunction) -> report.Device:
+        return replace(super().device(function), health=report.Health.OK, health_reasons=())
+
+
+class NeverForgives(Lamp):
+    """A lamp that once failed has failed for ever."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
+        self._failed: dict[str, tuple[str, ...]] = {}
+
+    def device(self, function: PciFunction) -> report.Device:
+        found = super().device(function)
+        if found.health is report.Health.FAILED:
+            self._failed[found.address] = found.health_reasons
+        if found.address in self._failed:
+            return replace(found, health=report.Health.FAILED, health_reasons=self._failed[found.address])
+        return found
+
+
+class CountsErrorsSinceBoot(Lamp):
+    def device(self, function: PciFunction) -> report.Device:
+        text = (function.node / "aer_dev_fatal").text() or "0"
+        if int(text.split()[-1]):
+            return replace(super().device(function), health=report.Health.FAILED, health_reasons=("fatal_errors",))
+        return super().device(function)
+
+
+class BlamesTheHost(Lamp):
+    """One lamp fails, and all of them do."""
+
+    def discover(self, host: Host) -> Iterator[report.Device]:
+        found = list(super().discover(host))
+        worst = next((device for device in found if device.health is report.Health.FAILED), None)
+        for device in found:
+            yield replace(device, health=worst.health, health_reasons=worst.health_reasons) if worst else device
+
+
+class IgnoresItsOwnFile(Lamp):
+    """Knows the errors of every card, and not what lamps have beside."""
+
+    def dark(self, function: PciFunction) -> bool:
+        return False
+
+
+class SaysItWithoutTheReason(Lamp):
+    def device(self, function: PciFunction) -> report.Device:
+        found = super().device(function)
+        return replace(found, health_reasons=("broken",)) if found.health_reasons else found
+
+
+class HidesBurntLamps(Lamp):
+    def discover(self, host: Host) -> Iterator[report.Device]:
+        yield from (device for device in super().discover(host) if device.health is not report.Health.FAILED)
+
+
 def _offering(device: report.Device, *units: report.Accelerator) -> report.Device:
     return replace(device, deployables=(replace(device.deployables[0], accelerators=units),))
 
@@ -397,6 +462,13 @@ FAULTS: Mapping[type[Lamp], str] = {
     InTwoSteps: "survives_a_death_at_any_write",
     ReturnsAnythingPrepared: "prepares_what_can_be_attached",
     NeverReleases: "releases_what_it_made",
+    LooksAway: "tells_new_errors_from_old_ones",
+    NeverForgives: "tells_new_errors_from_old_ones",
+    CountsErrorsSinceBoot: "tells_new_errors_from_old_ones",
+    BlamesTheHost: "tells_new_errors_from_old_ones",
+    HidesBurntLamps: "tells_new_errors_from_old_ones",
+    IgnoresItsOwnFile: "follows_its_sources",
+    SaysItWithoutTheReason: "follows_its_sources",
     LetsKernelErrorsThrough: "tells_refusals",
     SwallowsKernelErrors: "tells_refusals",
     CleansByWords: "cleans_or_says_no",

@@ -28,10 +28,14 @@ LAMPS = {
     "0000:6f:00.0": {**LAMP, "iommu_group": 4, "reset_method": "bus"},
     "0000:6f:00.1": {"vendor": 0x1B21, "device": 0x0612, "class": 0x010601, "iommu_group": 5, "power_state": "D0"},
 }
+SOURCES = [
+    {"card": "0000:3b:00.0", "file": "filament", "bad": "burnt", "health": "failed", "reason": "burnt_out"},
+    {"card": "0000:5e:00.0", "file": "filament", "bad": "burnt", "health": "failed", "reason": "burnt_out"},
+]
 
 
 def subject(cls: type[Lamp], directory: Path) -> Subject:
-    case = Case(name="lamps", data={"pci": LAMPS})
+    case = Case(name="lamps", data={"pci": LAMPS, "health": SOURCES})
     return Subject(name="lamp", cls=cls, cases=[case], directory=directory, limit=1.0)
 
 

@@ -36,9 +36,13 @@ class HostWorkEndpoint:
         return self._work.prepare(operation, wire.from_wire(Unit, unit), wish)
 
     @messaging.exposed
-    def clean(self, ctxt: context.RequestContext, operation: str, unit: dict[str, Any]) -> bool:
-        return self._work.clean(operation, wire.from_wire(Unit, unit))
+    def clean(
+        self, ctxt: context.RequestContext, operation: str, unit: dict[str, Any], ends: str | None = None
+    ) -> bool:
+        return self._work.clean(operation, wire.from_wire(Unit, unit), ends=ends)
 
     @messaging.exposed
-    def release(self, ctxt: context.RequestContext, operation: str, unit: dict[str, Any]) -> None:
-        self._work.release(operation, wire.from_wire(Unit, unit))
+    def release(
+        self, ctxt: context.RequestContext, operation: str, unit: dict[str, Any], ends: str | None = None
+    ) -> None:
+        self._work.release(operation, wire.from_wire(Unit, unit), ends=ends)

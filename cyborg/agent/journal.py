@@ -2,7 +2,7 @@
 """What host work was finished here, on disk: who asks again, after a crash of either side, gets the same answer.
 
 One small file for each piece of work below ``state_path``. An entry counts only until the host restarts, because what
-was made does not outlive that; doing a step again does no harm.
+was made does not outlive that; doing a step again does no harm. That an operation is over outlives it.
 """
 
 import hashlib
@@ -32,19 +32,22 @@ class Journal:
 
     def find(self, *key: str) -> dict[str, Any] | None:
         """What was kept under ``key``; None when nothing was, or cannot be read: then the work is done again."""
-        try:
-            entry = json.loads(self._file(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        if not isinstance(entry, dict) or entry.get("boot") != self._boot or entry.get("key") != list(key):
-            return None
-        answer = entry.get("answer")
-        return answer if isinstance(answer, dict) else None
+        entry = self._read(self._file(key))
+        return entry["answer"] if entry is not None and entry["key"] == list(key) else None
 
-    def keep(self, answer: dict[str, Any], *key: str) -> None:
-        """On disk when this returns; raises Unavailable when that cannot be."""
+    def entries(self) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+        """All that is kept, as key and answer, in the order in which it was kept."""
+        try:
+            files = sorted(self._directory.iterdir(), key=lambda file: file.stat().st_mtime_ns)
+        except OSError:
+            return []
+        found = [entry for file in files if (entry := self._read(file)) is not None]
+        return [(tuple(map(str, entry["key"])), entry["answer"]) for entry in found]
+
+    def keep(self, answer: dict[str, Any], *key: str, lasting: bool = False) -> None:
+        """On disk when this returns, and ``lasting`` over restarts of the host; Unavailable when that cannot be."""
         file = self._file(key)
-        text = json.dumps({"boot": self._boot, "key": key, "answer": answer})
+        text = json.dumps({"boot": None if lasting else self._boot, "key": key, "answer": answer})
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             if self._added % PRUNE_EVERY == 0:
@@ -61,6 +64,16 @@ class Journal:
                 "Check the disk and the rights of [DEFAULT] state_path."
             ) from exc
         self._added += 1
+
+    def _read(self, file: Path) -> dict[str, Any] | None:
+        try:
+            entry = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if not isinstance(entry, dict) or not isinstance(entry.get("key"), list):
+            return None
+        counts = entry.get("boot", self) in (None, self._boot) and isinstance(entry.get("answer"), dict)
+        return entry if counts else None
 
     def _file(self, key: tuple[str, ...]) -> Path:
         return self._directory / hashlib.sha256("\0".join(key).encode()).hexdigest()

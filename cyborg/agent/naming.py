@@ -12,8 +12,8 @@ from typing import Protocol
 from oslo_config import cfg
 from oslo_log import log
 
-from cyborg.agent.outage import Outage
 from cyborg.conf import agent as options
+from cyborg.outage import Outage
 
 LOG = log.getLogger(__name__)
 LOOPBACK = "localhost"

@@ -9,9 +9,9 @@ import threading
 
 from oslo_log import log
 
-from cyborg.agent.outage import Outage
 from cyborg.domain import errors
 from cyborg.domain.view import HostView
+from cyborg.outage import Outage
 from cyborg.placement.publisher import Publisher
 
 LOG = log.getLogger(__name__)

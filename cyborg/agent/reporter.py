@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 from oslo_config import cfg
 
-from cyborg.agent.outage import Outage
 from cyborg.agent.publication import Publication
 from cyborg.agent.wish import Wish
 from cyborg.conf import agent as options
@@ -17,6 +16,7 @@ from cyborg.domain import errors, report
 from cyborg.drivers.host import Host
 from cyborg.drivers.loader import LoadedDriver
 from cyborg.drivers.scan import Scanner
+from cyborg.outage import Outage
 from cyborg.placement.publisher import Publisher
 from cyborg.rpc.conductor import ConductorClient
 
@@ -36,6 +36,10 @@ class Reporter:
     ) -> None:
         self._host_name = host_name
         self._conductor = conductor
+        wanted = conf[options.GROUP].clean
+        cleans = host.is_this_machine if wanted is None else wanted
+        unused = frozenset() if cleans else {report.Capability.CLEANS}
+        self._capabilities = {driver.name: driver.capabilities - unused for driver in drivers}
         self._scanner = Scanner(drivers, host, conf[options.GROUP].driver_timeout)
         self.publication = Publication(host_name, publisher)
         self._wish = Wish(conf, host_name)
@@ -53,7 +57,12 @@ class Reporter:
     def _scan(self) -> dict[str, report.DeviceReport]:
         """The reports by driver; a driver that failed has none, which changes nothing in the books."""
         return {
-            result.driver: report.DeviceReport(host=self._host_name, driver=result.driver, devices=result.devices)
+            result.driver: report.DeviceReport(
+                host=self._host_name,
+                driver=result.driver,
+                devices=result.devices,
+                capabilities=self._capabilities[result.driver],
+            )
             for result in self._scanner.scan()
             if result.devices is not None
         }

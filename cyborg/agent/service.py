@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent of one host, as threads: one reports every period, one publishes whenever a newer view comes.
+"""The agent of one host, as threads: one reports every period, one publishes whenever a newer view comes, one measures.
 
 agent = Agent(conf, transport)
 agent.start()       # reports at once
@@ -18,9 +18,11 @@ from oslo_config import cfg
 from oslo_log import log
 
 from cyborg.agent import hotplug
+from cyborg.agent.counter_memory import CounterMemory
 from cyborg.agent.endpoint import AgentEndpoint, HostWorkEndpoint
 from cyborg.agent.host_work import HostWork
 from cyborg.agent.journal import Journal
+from cyborg.agent.measuring import Measuring
 from cyborg.agent.reporter import Reporter
 from cyborg.conf import agent as options
 from cyborg.conf import privilege
@@ -31,6 +33,7 @@ from cyborg.placement.client import PlacementClient
 from cyborg.placement.publisher import Publisher
 from cyborg.rpc import messaging
 from cyborg.rpc.conductor import ConductorClient
+from cyborg.rpc.notifications import Notifier
 
 LOG = log.getLogger(__name__)
 STOP_TIMEOUT = 5
@@ -77,14 +80,21 @@ class Agent:
         self._first_round = threading.Event()
         self._woken = threading.Event()
         self._events = events or (hotplug.installed() if group.hotplug and host.is_this_machine else None)
-        journal = _journal(conf, self.host_name, host)
+        host.counters.hold = group.error_hold_time
+        boot = host.proc("sys/kernel/random/boot_id").text() or ""
+        state = Path(conf.state_path)
+        self._counters = CounterMemory(host.counters, state / "counters" / f"{self.host_name}.json", boot)
+        journal = Journal(state / "host_work" / self.host_name, boot)
         work = HostWork(drivers, host, journal, group.host_work_timeout, done=self.wake)
         self._server = messaging.get_server(
             transport, messaging.AGENT_TOPIC, self.host_name, [AgentEndpoint(self._take), HostWorkEndpoint(work)]
         )
+        self._measuring = Measuring(conf, self.host_name, drivers, host, Notifier(conf, "agent", self.host_name))
+        loops = [self._report_periodically, self._publish_on_demand]
+        loops += [self._measure_periodically] if self._measuring.interval else []
         self._threads = [
-            threading.Thread(target=work, name=f"{self.host_name}-{work.__name__.strip('_')}", daemon=True)
-            for work in (self._report_periodically, self._publish_on_demand)
+            threading.Thread(target=loop, name=f"{self.host_name}-{loop.__name__.strip('_')}", daemon=True)
+            for loop in loops
         ]
 
     def start(self) -> None:
@@ -135,10 +145,15 @@ class Agent:
         if self.reporter.publication.offer(wanted):
             self._newer_view.set()
 
+    def _measure_periodically(self) -> None:
+        self._measuring.run(self._stopping)
+
     def _report_periodically(self) -> None:
+        self._counters.recall()
         while not self._stopping.is_set():
             self._woken.clear()
             _guarded(self.reporter.run_once)
+            _guarded(self._counters.keep)
             self._first_round.set()
             if self._woken.wait(self._interval * random.uniform(1 - self._jitter, 1 + self._jitter)):  # noqa: S311
                 # Events come in swarms: one look after the last of them is enough.
@@ -151,11 +166,6 @@ class Agent:
             if self._stopping.is_set():
                 return
             _guarded(self.reporter.publication.publish)
-
-
-def _journal(conf: cfg.ConfigOpts, host_name: str, host: Host) -> Journal:
-    boot = host.proc("sys/kernel/random/boot_id").text() or ""
-    return Journal(Path(conf.state_path) / "host_work" / host_name, boot)
 
 
 def _guarded(work: Callable[[], None]) -> None:

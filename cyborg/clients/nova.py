@@ -78,7 +78,9 @@ class Nova:
             answer = self._connected().post("/os-server-external-events", json=body, microversion=MICROVERSION)
         except (keystoneauth1.exceptions.ClientException, openstack.exceptions.SDKException, OSError) as exc:
             self._compute = None
-            raise errors.Unavailable(f"Nova cannot be reached: {exc}") from exc
+            silent = isinstance(exc, keystoneauth1.exceptions.ConnectionError | OSError)
+            reason = errors.system_words(exc) or ("no answer" if silent else str(exc).rstrip("."))
+            raise errors.Unavailable(f"Nova cannot be reached: {reason}.") from exc
         status = answer.status_code
         crash.point("nova.after_send")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRY_AGAIN:

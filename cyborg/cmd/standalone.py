@@ -45,6 +45,8 @@ from cyborg.store.engine import Store
 LOG = log.getLogger(__name__)
 PLACEMENT_PATH = "/placement"
 READY_TIMEOUT = 60.0
+#: So many reports must fail to come before a host is taken for down.
+REPORTS_MISSED = 3
 
 CLI_OPTS = [
     cfg.StrOpt("state-dir", default="cyborg-state", help="Directory for databases and simulated hosts."),
@@ -156,7 +158,12 @@ def configure(argv: Sequence[str]) -> cfg.ConfigOpts:
             # Placement tells of every request that our own agents send it.
             "default_log_levels": [*conf.default_log_levels, "placement=WARNING"],
         },
-        "api": {"auth_strategy": "noauth", "host_ip": conf.listen, "port": conf.port},
+        "api": {
+            "auth_strategy": "noauth",
+            "host_ip": conf.listen,
+            "port": conf.port,
+            "host_down_after": max(conf.api.host_down_after, REPORTS_MISSED * conf.interval),
+        },
         "database": {"connection": f"sqlite:///{state / 'cyborg.db'}"},
         "placement": {"auth_type": "admin_token", "token": embedded_placement.TOKEN, "endpoint": "http://unset"},
     }

@@ -23,6 +23,8 @@ from cyborg.domain import errors
 LOG = log.getLogger(__name__)
 WsgiApplication = Callable[..., Iterable[bytes]]
 BACKLOG = 128
+#: Told in the header Server; also the host for clients that name none, as load balancers that speak HTTP/1.0.
+NAME = "cyborg-api"
 ANY_ADDRESS = "::"
 
 
@@ -83,7 +85,8 @@ class _Server(wsgi.Server):
     """cheroot's, on a port that is open already."""
 
     def __init__(self, application: WsgiApplication, listener: socket.socket, threads: int) -> None:
-        super().__init__(listener.getsockname()[:2], application, numthreads=threads, request_queue_size=BACKLOG)
+        address = listener.getsockname()[:2]
+        super().__init__(address, application, threads, server_name=NAME, request_queue_size=BACKLOG)
         self._listener = listener
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002

@@ -14,7 +14,7 @@ LOG = log.getLogger(__name__)
 class Announcer:
     """A view that does not arrive is no loss: the agent asks with every report."""
 
-    def __init__(self, agents: agent.AgentClient) -> None:
+    def __init__(self, agents: agent.Agents) -> None:
         self._agents = agents
 
     def announce(self, hosts: Iterable[inventory.Host]) -> None:

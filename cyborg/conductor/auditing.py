@@ -13,19 +13,19 @@ its view again. Only for an agent that is dead it closes what is still offered.
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from oslo_config import cfg
 from oslo_log import log
 
-from cyborg.conductor import binding
-from cyborg.domain import arq, audit, choice, errors, inventory, reshape, view
+from cyborg.conductor import host_work, releasing
+from cyborg.domain import arq, audit, errors, inventory, reshape
 from cyborg.domain.audit import Difference, Kind, Repair
 from cyborg.placement.client import PlacementClient
 from cyborg.placement.mover import Mover
 from cyborg.placement.survey import Surveyor
-from cyborg.store import arqs, hosts, operations
-from cyborg.store.engine import Store, Transaction
+from cyborg.store import arqs, host_list, hosts, operations
+from cyborg.store.engine import Store
 
 LOG = log.getLogger(__name__)
 PAGE = 50
@@ -56,8 +56,13 @@ class Auditor:
         if only is not None and self._look(only) is None:
             raise errors.NotFound(f"There is no host {only!r} with an agent; see the hostname of the devices.")
         for names in self._pages() if only is None else [(only,)]:
+            left: dict[str, list[Difference]] = {name: [] for name in names}
             for difference in self._of_hosts(names):
-                yield self._repaired(difference) if repair else difference
+                done = self._repaired(difference) if repair else difference
+                if not done.repaired:
+                    left[done.host].append(done)
+                yield done
+            self._store.retrying(self._note, left)
             if not self._goes_on():
                 return
         if only is None:
@@ -106,6 +111,11 @@ class Auditor:
             seen = dataclasses.replace(seen, ages=self._surveyor.ages(sorted(foreign - elsewhere)))
         return audit.compare(books, seen, limits)
 
+    def _note(self, left: Mapping[str, Sequence[Difference]]) -> None:
+        """For who lists hosts."""
+        with self._store.transaction() as tx:
+            host_list.note_drift(tx, operations.now(), left)
+
     def _operations(self) -> Iterator[Difference]:
         moment = operations.now()
         with self._store.reading() as tx:
@@ -145,10 +155,9 @@ class Auditor:
             request = stored.get(one.subject)
             if request is None or not arq.may_follow(request.state, arq.State.UNBOUND):
                 return request is None
-            for name in hosts.names_of_arqs(tx, stored):
-                if name != request.hostname:
-                    _free(tx, name, set(stored))
-            binding.take_back(tx, stored)
+            elsewhere = set(hosts.names_of_arqs(tx, stored)) - {request.hostname}
+            _, work = releasing.take_back(tx, stored, elsewhere)
+            operations.add(tx, [host_work.row(one) for one in work])
         LOG.info("Request %s is released by an audit: %s", one.subject, one.text)
         return True
 
@@ -156,12 +165,6 @@ class Auditor:
 def close(mover: Mover, host: inventory.Host) -> None:
     """Take what is free on a host off the market, in the place of an agent that is dead."""
     mover.close(reshape.our_classes(host, host.shape), host.owned_traits)
-
-
-def _free(tx: Transaction, name: str, holders: Collection[str]) -> None:
-    before = hosts.load(tx, name)
-    if before is not None:
-        hosts.save(tx, before, view.advance(before, choice.release(before, holders)))
 
 
 def _holders(host: inventory.Host) -> set[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests that were made and never bound, or unbound and left, do not stay for ever."""
+"""What is left lying does not stay for ever: requests that are not bound, and operations that were given up."""
 
 import datetime
 
@@ -34,3 +34,20 @@ class Expiry:
     def _batch(self) -> int:
         with self._store.transaction() as tx:
             return arqs.expire(tx, operations.now() - self._age, BATCH)
+
+
+class Retention:
+    """Operations that were given up, after [conductor] operation_retention."""
+
+    def __init__(self, conf: cfg.ConfigOpts, store: Store) -> None:
+        self._age = datetime.timedelta(seconds=conf.conductor.operation_retention)
+        self._store = store
+
+    def run(self, turn: Turn) -> Notes:
+        while self._store.retrying(self._batch) == BATCH and turn.goes_on():
+            pass
+        return {}
+
+    def _batch(self) -> int:
+        with self._store.transaction() as tx:
+            return operations.purge(tx, operations.now() - self._age, BATCH)

@@ -8,13 +8,14 @@ from oslo_config import cfg
 from oslo_log import log
 
 from cyborg import context
-from cyborg.conductor import announcer
-from cyborg.domain import errors, inventory, reconcile, status, view, wire
+from cyborg.conductor import host_work
+from cyborg.conductor.notices import Notices
+from cyborg.conductor.operations import Operation
+from cyborg.domain import errors, flow, health, inventory, reconcile, status, view, wire
 from cyborg.domain.report import DeviceReport
 from cyborg.domain.shape import DEFAULT_SHAPE, Shape
 from cyborg.rpc import conductor, messaging
-from cyborg.store import devices, hosts
-from cyborg.store.engine import Store
+from cyborg.store import devices, hosts, operations
 
 LOG = log.getLogger(__name__)
 #: Of the report of a driver that is not enabled any more.
@@ -26,10 +27,17 @@ UNKNOWN = -1
 class InventoryEndpoint:
     """RPC endpoint: sync, report, set_device_status, set_host_status."""
 
-    def __init__(self, conf: cfg.ConfigOpts, store: Store, announcing: announcer.Announcer) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, means: host_work.Means, told: Notices) -> None:
         self._absence_limit = conf.conductor.absence_limit
-        self._store = store
-        self._announcer = announcing
+        self._rules = health.Rules(
+            clean_looks=conf.conductor.health_clean_looks,
+            failures=conf.conductor.health_failures,
+            window=conf.conductor.health_window,
+        )
+        self._means = means
+        self._store = means.store
+        self._announcer = means.announcer
+        self._notices = told
 
     @messaging.exposed
     def sync(
@@ -48,6 +56,7 @@ class InventoryEndpoint:
         known = self._store.retrying(self._sync, host, provider_uuid, digests, wanted_shape)
         if known.returned:
             LOG.info("Host %s is up again", host)
+            self._means.operations.look()
         if wish is not None and known.shape != wanted_shape:
             self._store.retrying(self._take_shape, host, wanted_shape, idle)
             generation = UNKNOWN
@@ -68,7 +77,13 @@ class InventoryEndpoint:
         for change in reconcile.changes(before, after):
             device = change.device
             LOG.info("%s: %s %s %s (%s)", after.name, device.driver, device.address, change.kind, device.uuid)
+        self._tell()
         return after
+
+    def _tell(self) -> None:
+        """After a commit: notifications that are in it are due at once."""
+        if self._notices.is_on:
+            self._means.operations.look()
 
     @messaging.exposed
     def set_device_status(
@@ -83,10 +98,12 @@ class InventoryEndpoint:
     ) -> Any:
         """Enable or disable a device; see rpc.conductor.ConductorClient. Holders keep what they hold."""
         wanted = inventory.DeviceStatus(status)
-        after, effect = self._store.retrying(
+        after, effect, work = self._store.retrying(
             self._set_device, device_uuid, wanted, drain=drain, dry_run=dry_run, generation=generation
         )
         if not dry_run:
+            self._means.operations.wake(work)
+            self._tell()
             LOG.info("Device %s of %s is %s, by user %s", device_uuid, after.name, wanted, ctxt.user_id)
             self._announcer.announce([after])
         return wire.to_wire(effect)
@@ -101,7 +118,11 @@ class InventoryEndpoint:
 
     def _sync(self, host: str, provider_uuid: str | None, digests: dict[str, str], shape: Shape) -> hosts.Sync:
         with self._store.transaction() as tx:
-            return hosts.sync(tx, host, provider_uuid, digests, shape)
+            known = hosts.sync(tx, host, provider_uuid, digests, shape)
+            if known.returned:
+                self._notices.host_up(tx, host)
+                operations.hasten(tx, host)
+            return known
 
     def _take_shape(self, host: str, wish: Shape, idle: bool) -> None:  # noqa: FBT001  by way of Store.retrying
         """Another shape without moving anything, so only where there is nothing to move."""
@@ -120,15 +141,22 @@ class InventoryEndpoint:
     def _apply(self, seen: DeviceReport, sequence: int | None) -> tuple[inventory.Host, inventory.Host]:
         with self._store.transaction() as tx:
             before = hosts.get_or_create(tx, seen.host)
-            planned = reconcile.plan(before, seen, absence_limit=self._absence_limit)
+            planned = reconcile.plan(
+                before,
+                seen,
+                absence_limit=self._absence_limit,
+                moment=int(operations.now().timestamp()),
+                rules=self._rules,
+            )
             after = hosts.save(tx, before, view.advance(before, planned))
+            self._notices.of_devices(tx, before, after)
             digest = seen.digest if reconcile.settled(after, seen) else ""
             hosts.set_digest(tx, after, seen.driver, digest, sequence)
         return before, after
 
     def _set_device(
         self, device_uuid: str, wanted: inventory.DeviceStatus, *, drain: bool, dry_run: bool, generation: int | None
-    ) -> tuple[inventory.Host, status.Effect]:
+    ) -> tuple[inventory.Host, status.Effect, list[Operation]]:
         with self._store.transaction() as tx:
             name = hosts.of_device(tx, device_uuid)
             before = None if name is None else hosts.load(tx, name)
@@ -136,13 +164,19 @@ class InventoryEndpoint:
                 raise errors.NotFound(f"There is no device {device_uuid}.")
             if generation is not None:
                 devices.check_generation(tx, device_uuid, generation)
-            after = view.advance(before, status.with_device(before, device_uuid, wanted))
+            after, work = status.with_device(before, device_uuid, wanted), tuple[flow.Work, ...]()
+            if wanted is inventory.DeviceStatus.ENABLED:
+                after, work = flow.clean_again(after, device_uuid, reconcile.new_uuid)
             effect = status.effect(before, after, device_uuid)
             if dry_run:
-                return before, effect
+                return before, effect, []
             if effect.refusal and not drain:
                 raise errors.InUse(effect.refusal)
-            return hosts.save(tx, before, after), effect
+            saved = host_work.save(tx, before, after)
+            self._notices.of_devices(tx, before, saved)
+            rows = self._means.rows(work)
+            operations.add(tx, rows)
+            return saved, effect, rows
 
     def _set_host(self, name: str, wanted: inventory.HostStatus) -> inventory.Host:
         with self._store.transaction() as tx:

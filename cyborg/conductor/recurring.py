@@ -17,7 +17,7 @@ from typing import Any
 
 from oslo_log import log
 
-from cyborg.domain import errors
+from cyborg.outage import Outage
 from cyborg.store import operations
 from cyborg.store.engine import Store
 
@@ -53,7 +53,7 @@ class Recurring:
         self._store = store
         self._work = work
         self._owner = str(uuid.uuid4())
-        self._trouble = False
+        self._outage = Outage(name, again="by one conductor or another")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
 
@@ -86,12 +86,8 @@ class Recurring:
         """Conductors that start together do not all ask at once, nor before agents had a chance to speak."""
         while not self._stopping.wait(min(self._interval, ASKING) * random.uniform(0.5, 1)):  # noqa: S311  no secret
             try:
-                self.run_once()
-                self._trouble = False
-            except errors.CyborgError as exc:
-                if not self._trouble:
-                    LOG.warning("%s cannot be done now and is tried again: %s", self.name, exc.message)
-                self._trouble = True
+                with self._outage.watched():
+                    self.run_once()
             except Exception:  # a periodic loop's edge: the next round tries again
                 LOG.exception("%s failed", self.name)
 

@@ -19,6 +19,7 @@ from oslo_log import log
 
 from cyborg.conductor import announcer
 from cyborg.conductor.auditing import close
+from cyborg.conductor.notices import Notices
 from cyborg.conductor.recurring import Notes, Turn
 from cyborg.domain import inventory, liveness, view
 from cyborg.placement.mover import Mover
@@ -40,11 +41,13 @@ class Watch:
         store: Store,
         announcing: announcer.Announcer,
         mover: Callable[[], Mover] | None,
+        told: Notices,
     ) -> None:
         self._patience = datetime.timedelta(seconds=conf.api.host_down_after)
         self._store = store
         self._announcer = announcing
         self._make_mover = mover
+        self._notices = told
         self._mover: Mover | None = None
         self._listening_since = time.monotonic()
         self._deaf = False
@@ -95,6 +98,7 @@ class Watch:
             if before is None:
                 return None
             if self._is_silent(before):
+                self._notices.host_down(tx, name)
                 return hosts.save(tx, before, view.advance(before, _down(before)))
             return hosts.save(tx, before, dataclasses.replace(before, generation=before.generation + 1))
 

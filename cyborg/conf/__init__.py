@@ -7,7 +7,7 @@ global. A new group is a new module here and its name in `GROUPS`.
 
 import importlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 import oslo_messaging
@@ -33,6 +33,19 @@ LOG_LEVELS = [
         "stevedore",
     )
 ]
+#: What we think better of oslo.messaging's options; doc/source/admin/outages.rst says what else there is to set.
+RABBIT: Mapping[str, object] = {
+    # Replicated, and there again after a restart of the broker; a classic queue of the same name has to go first.
+    "rabbit_quorum_queue": True,
+    "rabbit_transient_quorum_queue": True,
+    # Without a limit the first conductor that comes back is sent everything that waits, and the others have nothing to
+    # do. What waits in the queue expires with its caller's patience; what was sent does not.
+    "rabbit_qos_prefetch_count": 10,
+    # Pauses between attempts to connect grow so far; 30 seconds would be added to every long outage.
+    "rabbit_interval_max": 10,
+    # A thread that has an answer for somebody whose queue is gone waits so long for it to be back.
+    "kombu_missing_consumer_retry_timeout": 10,
+}
 
 
 class Group(Protocol):
@@ -63,9 +76,8 @@ def new_config() -> cfg.ConfigOpts:
 def _register_messaging(conf: cfg.ConfigOpts) -> None:
     for name, options in messaging_options.list_opts():
         conf.register_opts(options, group=name)
-    # Replicated, and there again after a restart of the broker; a classic queue of the same name has to go first.
-    for name in ("rabbit_quorum_queue", "rabbit_transient_quorum_queue"):
-        conf.set_default(name, default=True, group="oslo_messaging_rabbit")
+    for name, value in RABBIT.items():
+        conf.set_default(name, default=value, group="oslo_messaging_rabbit")
     # oslo.messaging reads these from our configuration, but registers them with the global one only.
     for part in ("tracing", "metrics"):
         if importlib.util.find_spec(f"oslo_messaging._{part}") is not None:

@@ -51,6 +51,28 @@ OPTS: list[cfg.Opt] = [
         help="Seconds for which a caller waits until an accelerator is prepared, cleaned or released. Keep it below "
         "[DEFAULT] bind_timeout. Work that takes longer goes on, and whoever asks again gets its outcome.",
     ),
+    cfg.FloatOpt(
+        "error_hold_time",
+        default=600.0,
+        min=0.0,
+        help="Seconds for which a card is the worse for an error that one of its counters grew by. It takes new work "
+        "again when that is over, and [conductor] health_clean_looks reports in a row have found it working.",
+    ),
+    cfg.FloatOpt(
+        "measure_interval",
+        default=0.0,
+        min=0.0,
+        help="Seconds between two rounds in which drivers measure temperatures, power, utilisation and memory of their "
+        "cards. Each round is one notification, accelerator.measures, so it takes [oslo_messaging_notifications] "
+        "driver; 0 measures nothing.",
+    ),
+    cfg.BoolOpt(
+        "clean",
+        help="Clean an accelerator after each guest, where its driver knows how to, before another one gets it. "
+        "Without it the next guest finds what the last one left on the card: only for hosts whose guests may see each "
+        "other's data, and for cards that cannot be reset. By default it is done on a machine, and not for a tree of "
+        "files that stands for one (sysfs_root).",
+    ),
     cfg.BoolOpt(
         "hotplug",
         default=True,

@@ -37,15 +37,16 @@ OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
         "noauth_beyond_loopback",
         default=False,
-        help="With auth_strategy = noauth, listen beyond loopback. Every caller is believed then.",
+        help="With auth_strategy = noauth, listen beyond loopback and answer callers on other machines. Every caller "
+        "is believed then.",
     ),
     cfg.IntOpt("max_limit", default=1000, min=1, help="The most items that one page of a list has."),
     cfg.IntOpt(
         "host_down_after",
         default=180,
         min=1,
-        help="Seconds after which a host whose agent was not heard of is shown as down. Agents speak every "
-        "[DEFAULT] periodic_interval seconds.",
+        help="Seconds after which the conductors take a host for down whose agent was not heard of: binds there are "
+        "refused, and what is free there is withheld. Agents speak every [DEFAULT] periodic_interval seconds.",
     ),
 ]
 

@@ -9,8 +9,9 @@ OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "helper_command",
         default="sudo privsep-helper",
-        help="Command that starts the process which writes kernel files for the agent. It must run as root, and as "
-        "nothing else: sudo is to allow the agent's user this very command. An agent that runs as root needs none.",
+        help="Command that starts the processes which write kernel files for the agent and give commands to hardware. "
+        "It must run as root, and as nothing else: sudo is to allow the agent's user this very command. An agent that "
+        "runs as root needs none.",
     ),
 ]
 

@@ -2,12 +2,15 @@
 """The accelerator request (ARQ): one request for one accelerator, with a state.
 
     Initial ──> BindStarted ──> Bound ──> Unbound ──> (bound again, or deleted)
-                     └───────> BindFailed
+                     └───────> BindFailed ───┘
 
 A bind without host work goes from Initial to Bound in one transaction; BindStarted is seen only while an
-agent works. The transition table below is the only place that knows what may follow what.
+agent works. When that fails before the caller was answered, the request is again what it was. The transition table
+below is the only place that knows what may follow what; to delete a request is no transition, it is possible in any
+state. The values that have no edge are part of the wire, and no request of ours is ever in them.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,17 +30,20 @@ class State(StrEnum):
 
 #: From each state, the states that may follow it.
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.INITIAL: frozenset({State.BIND_STARTED, State.BOUND, State.UNBOUND, State.DELETING}),
-    State.BIND_STARTED: frozenset({State.BOUND, State.BIND_FAILED, State.UNBOUND, State.DELETING}),
-    State.BOUND: frozenset({State.BIND_FAILED, State.UNBOUND, State.UNBIND_FAILED, State.DELETING}),
-    State.BIND_FAILED: frozenset({State.UNBOUND, State.DELETING}),
-    State.UNBOUND: frozenset({State.BIND_STARTED, State.BOUND, State.UNBOUND, State.DELETING}),
-    State.UNBIND_FAILED: frozenset({State.UNBOUND, State.DELETING}),
+    State.INITIAL: frozenset({State.BIND_STARTED, State.BOUND, State.UNBOUND}),
+    State.BIND_STARTED: frozenset({State.BOUND, State.BIND_FAILED, State.INITIAL, State.UNBOUND}),
+    State.BOUND: frozenset({State.UNBOUND}),
+    State.BIND_FAILED: frozenset({State.UNBOUND}),
+    State.UNBOUND: frozenset({State.BIND_STARTED, State.BOUND, State.UNBOUND}),
+    State.UNBIND_FAILED: frozenset(),
     State.DELETING: frozenset(),
 }
 
 #: What Nova waits for: these states no longer change by themselves.
 RESOLVED = frozenset({State.BOUND, State.BIND_FAILED, State.DELETING})
+
+#: States in which a request has an accelerator, and no other one does.
+HOLDING = frozenset({State.BOUND, State.BIND_STARTED})
 
 #: States in which a request may be bound.
 BINDABLE = frozenset(state for state, following in TRANSITIONS.items() if State.BOUND in following) - {
@@ -94,3 +100,44 @@ class Arq:
     created_at: str | None = None
     updated_at: str | None = None
     entered: Mapping[State, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """What a request was before its bind began."""
+
+    state: State
+    project_id: str | None
+
+
+def former(request: Arq) -> Former:
+    return Former(state=request.state, project_id=request.project_id)
+
+
+def bound(request: Arq, binding: Binding, state: State) -> Arq:
+    """With that binding, in a state of `HOLDING`."""
+    return dataclasses.replace(
+        request,
+        state=state,
+        fault=None,
+        hostname=binding.hostname,
+        device_rp_uuid=binding.device_rp_uuid,
+        instance_uuid=binding.instance_uuid,
+        project_id=request.project_id if binding.project_id is None else binding.project_id,
+    )
+
+
+def moved(request: Arq, state: State, fault: str | None = None) -> Arq:
+    """In another state of the same binding."""
+    return dataclasses.replace(request, state=state, fault=fault)
+
+
+def unbound(request: Arq) -> Arq:
+    return dataclasses.replace(
+        request, state=State.UNBOUND, fault=None, hostname=None, device_rp_uuid=None, instance_uuid=None
+    )
+
+
+def undone(request: Arq, before: Former) -> Arq:
+    """As if its bind had not begun."""
+    return dataclasses.replace(unbound(request), state=before.state, project_id=before.project_id)

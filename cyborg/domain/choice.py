@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which accelerator of a host each request gets: claim(host, wants) and release(host, holders).
+"""Which accelerator of a host each request gets: claim(host, wants). What follows from it is in `flow`.
 
 The compute-node provider says only "this host"; the choice among its cards is ours. A nested provider says which
 part it is, and only units of that part are candidates. It is all or none, deterministic, and strands least: a
@@ -63,17 +63,8 @@ def claim(host: inventory.Host, wants: Collection[Want]) -> tuple[inventory.Host
     return host.map_accelerators(lambda unit: held.get(unit.uuid, unit)), chosen
 
 
-def release(host: inventory.Host, holders: Collection[str]) -> inventory.Host:
-    """The host without those holders; a unit that reports no longer show is forgotten with its holder."""
-    return forget_missing(
-        host.map_accelerators(
-            lambda unit: dataclasses.replace(unit, holder=None, counted=False) if unit.holder in holders else unit
-        )
-    )
-
-
 def forget_missing(host: inventory.Host) -> inventory.Host:
-    """Drop units that are missing and that nobody holds, and then what is empty and gone with them."""
+    """Drop units that are missing and that nothing keeps, and then what is empty and gone with them."""
     devices = []
     for device in host.devices:
         parts = tuple(_without_missing(part) for part in device.deployables)
@@ -85,7 +76,7 @@ def forget_missing(host: inventory.Host) -> inventory.Host:
 
 
 def _without_missing(part: inventory.Deployable) -> inventory.Deployable:
-    units = tuple(unit for unit in part.accelerators if unit.holder or not unit.missing)
+    units = tuple(unit for unit in part.accelerators if unit.is_kept or not unit.missing)
     return part if units == part.accelerators else dataclasses.replace(part, accelerators=units)
 
 

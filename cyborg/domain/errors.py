@@ -102,3 +102,18 @@ def by_code() -> dict[str, type[CyborgError]]:
         found[cls.code] = cls
         todo.extend(cls.__subclasses__())
     return found
+
+
+def system_words(exc: BaseException) -> str | None:
+    """What the operating system said in the end, such as "Connection refused"; None when it said nothing.
+
+    Libraries wrap it in names of classes and addresses of objects, which are nobody's business.
+    """
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        inner = getattr(cause, "reason", None)
+        nested = [arg for arg in (inner, *cause.args) if isinstance(arg, BaseException)]
+        cause = cause.__cause__ or cause.__context__ or (nested[0] if nested else None)
+    return None

@@ -4,14 +4,18 @@
     bind:    prepare -> what the hypervisor is told to attach
     unbind:  clean -> release
 
-Each step looks at what is there and does what is missing, so it may be repeated after any crash, by anyone.
+Each step looks at what is there and does what is missing, so it may be repeated after any crash, by anyone. What an
+event does to the books is in `flow`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cyborg.domain import report
+from cyborg.domain import inventory, report
+
+#: Kinds of units that are PCI functions, or are to be.
+FUNCTIONS = frozenset({report.HandleType.PCI, report.HandleType.TEST_PCI})
 
 
 class Step(StrEnum):
@@ -48,4 +52,29 @@ def needs_preparation(kind: report.HandleType, info: Mapping[str, str | None]) -
     Everything else is bound without asking its host.
     """
     unit = report.Accelerator(key="", type=kind, info=info)
-    return kind is report.HandleType.PCI and (unit.pci_address is None or "vgpu_type" in info)
+    return kind in FUNCTIONS and (unit.pci_address is None or "vgpu_type" in info)
+
+
+def unit_of(
+    host: inventory.Host, device: inventory.Device, part: inventory.Deployable, one: inventory.Accelerator
+) -> Unit:
+    """``one`` as its host is told of it, with what others hold there now."""
+    return Unit(
+        uuid=one.uuid,
+        driver=device.driver,
+        address=device.address,
+        vendor=device.vendor,
+        model=device.model,
+        part=part.key,
+        key=one.key,
+        type=one.type,
+        info=one.info,
+        held=frozenset(_addresses(other for _, _, other in host.units() if other.holder and other.uuid != one.uuid)),
+    )
+
+
+def _addresses(units: Iterable[inventory.Accelerator]) -> Iterator[str]:
+    for unit in units:
+        attached = report.Accelerator(key=unit.key, type=unit.type, info=unit.attached or unit.info)
+        if attached.pci_address is not None:
+            yield attached.pci_address

@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Any
 
 from cyborg.domain import report
+from cyborg.domain.health import History, Standing, Verdict
 from cyborg.domain.shape import DEFAULT_SHAPE, Shape
 
 
@@ -40,8 +41,15 @@ class HostStatus(StrEnum):
 
 
 class AcceleratorState(StrEnum):
+    """``RESERVED`` is being prepared for its holder, ``CLEANING`` being made ready for the next one.
+
+    ``FAILED`` is on a failed device, or could not be made safe for anybody.
+    """
+
     FREE = "free"
     HELD = "held"
+    RESERVED = "reserved"
+    CLEANING = "cleaning"
     DISABLED = "disabled"
     FAILED = "failed"
     MISSING = "missing"
@@ -51,7 +59,9 @@ class AcceleratorState(StrEnum):
 class Accelerator:
     """``holder`` is the uuid of the accelerator request that holds it; ``missing`` when reports lack it.
 
-    ``counted``: the holder's allocation counts it by its kind too, see `shape.Naming`.
+    ``counted``: the holder's allocation counts it by its kind too, see `shape.Naming`. ``work`` is the uuid of the
+    operation under way on it, and after that one failed (``quarantine`` says how) of the failed one. ``attached`` is
+    what a preparation made, which the hypervisor attaches instead of ``info``; it stays until that was taken back.
     """
 
     id: int | None = None
@@ -62,6 +72,14 @@ class Accelerator:
     holder: str | None = None
     counted: bool = False
     missing: bool = False
+    work: str | None = None
+    attached: Mapping[str, str | None] | None = None
+    quarantine: str | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Not forgotten when reports lack it: somebody has it, or it is not known to be safe for anybody else."""
+        return self.holder is not None or self.work is not None or self.quarantine is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +99,11 @@ class Deployable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """``absences`` counts complete reports in a row without it; see `reconcile`."""
+    """``absences`` counts complete reports in a row without it; see `reconcile`.
+
+    ``health`` is what it counts as, and ``health_history`` what that was worked out from; see `cyborg.domain.health`.
+    ``capabilities`` are what its driver can do beyond looking, see `report.Capability`.
+    """
 
     id: int | None = None
     uuid: str
@@ -97,20 +119,36 @@ class Device:
     facts: Mapping[str, Any] = field(default_factory=dict)
     status: DeviceStatus = DeviceStatus.ENABLED
     absences: int = 0
+    capabilities: frozenset[str] = frozenset()
+    health_history: History | None = None
     deployables: tuple[Deployable, ...] = ()
 
+    @property
+    def standing(self) -> Standing:
+        counts = Verdict(health=self.health, reasons=self.health_reasons)
+        return Standing(counts=counts, history=self.health_history)
+
+    def with_standing(self, standing: Standing) -> "Device":
+        return dataclasses.replace(
+            self,
+            health=standing.counts.health,
+            health_reasons=standing.counts.reasons,
+            health_history=standing.history,
+        )
+
     def state(self, accelerator: Accelerator) -> AcceleratorState:
-        if accelerator.missing:
-            return AcceleratorState.MISSING
-        if accelerator.holder:
-            return AcceleratorState.HELD
-        if self.status is DeviceStatus.MAINTAINING:
-            return AcceleratorState.DISABLED
-        if self.absences:
-            return AcceleratorState.MISSING
-        if self.health is report.Health.FAILED:
-            return AcceleratorState.FAILED
-        return AcceleratorState.FREE
+        """The first that applies; `cyborg.store.accelerators` says the same in SQL."""
+        rules = (
+            (accelerator.missing, AcceleratorState.MISSING),
+            (accelerator.holder and accelerator.work, AcceleratorState.RESERVED),
+            (accelerator.holder, AcceleratorState.HELD),
+            (accelerator.quarantine is not None, AcceleratorState.FAILED),
+            (accelerator.work, AcceleratorState.CLEANING),
+            (self.status is DeviceStatus.MAINTAINING, AcceleratorState.DISABLED),
+            (self.absences, AcceleratorState.MISSING),
+            (self.health is report.Health.FAILED, AcceleratorState.FAILED),
+        )
+        return next((state for applies, state in rules if applies), AcceleratorState.FREE)
 
     def accelerators(self) -> Iterator[tuple[Deployable, Accelerator]]:
         for deployable in self.deployables:

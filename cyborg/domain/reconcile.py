@@ -3,9 +3,9 @@
 
 Absence needs proof. A device that a report lacks is counted; it takes no new work from the first report
 on, and after ``absence_limit`` reports in a row it is gone: free accelerators are forgotten, held ones stay
-with their holder, marked missing, until they return or are released. Identity is (serial when the card
-has one of its own, else address), so a card that moved to another slot keeps its uuid, its status, its holders
-and the names of its parts.
+with their holder, marked missing, until they return or are released, and so do those that are not cleaned yet.
+Identity is (serial when the card has one of its own, else address), so a card that moved to another slot keeps its
+uuid, its status, its holders and the names of its parts.
 
     plan(host with A and B, report of A and C)
       A   same row, whatever changed on it
@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cyborg.domain import inventory, report
+from cyborg.domain import health, inventory, report
 from cyborg.domain.names import Names
 
 NewUuid = Callable[[], str]
@@ -34,36 +34,53 @@ def new_uuid() -> str:
 
 
 def plan(
-    stored: inventory.Host, seen: report.DeviceReport, *, absence_limit: int = 3, make_uuid: NewUuid = new_uuid
+    stored: inventory.Host,
+    seen: report.DeviceReport,
+    *,
+    absence_limit: int = 3,
+    make_uuid: NewUuid = new_uuid,
+    moment: int = 0,
+    rules: health.Rules = health.DEFAULT_RULES,
 ) -> inventory.Host:
-    """The wanted host; rows that are new have ``id`` None. Pure but for the uuids of new rows."""
+    """The wanted host; rows that are new have ``id`` None. Pure but for the uuids of new rows.
+
+    ``moment`` is when it was seen, in seconds; by it and ``rules`` a device's health is judged.
+    """
     others = [device for device in stored.devices if device.driver != seen.driver]
     known = [device for device in stored.devices if device.driver == seen.driver]
     contested = _contested(others, seen)
     offered = _distinct(device for device in seen.devices if device not in contested)
     pairs, new = _match(known, offered)
     names = Names(stored.name, (part.name for device in stored.devices for part in device.deployables))
+
+    def present(device: inventory.Device, found: report.Device) -> inventory.Device:
+        known = dataclasses.replace(_present(names, device, found, make_uuid), capabilities=seen.capabilities)
+        return _judged(known, device, found, moment, rules)
+
     devices: list[inventory.Device] = []
     for device in known:
         if device.uuid in pairs:
-            devices.append(_present(names, device, pairs[device.uuid], make_uuid))
+            devices.append(present(device, pairs[device.uuid]))
         else:
             devices.extend(_absent(device, absence_limit))
-    devices.extend(_present(names, _blank(seen.driver, device, make_uuid), device, make_uuid) for device in new)
+    devices.extend(present(_blank(seen.driver, device, make_uuid), device) for device in new)
     after = dataclasses.replace(stored, devices=tuple(others + devices))
     traits = {trait for device in devices for part in device.deployables for trait in part.traits}
     return dataclasses.replace(after, owned_traits=stored.owned_traits | traits)
 
 
 def settled(host: inventory.Host, seen: report.DeviceReport) -> bool:
-    """Whether the same report again would change nothing: no absence is being counted, no device contested."""
+    """Whether the same report again would change nothing: nothing is being counted, no device contested."""
     others = [device for device in host.devices if device.driver != seen.driver]
-    counting = any(
-        device.absences and any(not unit.missing for _, unit in device.accelerators())
-        for device in host.devices
-        if device.driver == seen.driver
-    )
+    counting = any(_counting(device) for device in host.devices if device.driver == seen.driver)
     return not counting and not _contested(others, seen)
+
+
+def _counting(device: inventory.Device) -> bool:
+    """Its absences, or the clean looks that it needs."""
+    if device.absences:
+        return any(not unit.missing for _, unit in device.accelerators())
+    return health.counting(device.health_history)
 
 
 def _contested(others: list[inventory.Device], seen: report.DeviceReport) -> list[report.Device]:
@@ -89,17 +106,21 @@ class Change:
 
 
 def changes(before: inventory.Host, after: inventory.Host) -> Iterator[Change]:
-    """What an operator should read in the log: one change per device, none for an equal one."""
+    """What an operator should read in the log: one change per device, none for one that only counts on."""
     old = {device.uuid: device for device in before.devices}
     new = {device.uuid: device for device in after.devices}
     for key, device in new.items():
         if key not in old:
             yield Change(kind=ChangeKind.ADDED, device=device)
-        elif device != old[key]:
+        elif _shown(device) != _shown(old[key]):
             yield Change(kind=_kind(old[key], device), device=device)
     for key, device in old.items():
         if key not in new:
             yield Change(kind=ChangeKind.RETIRED, device=device)
+
+
+def _shown(device: inventory.Device) -> inventory.Device:
+    return dataclasses.replace(device, health_history=None)
 
 
 def _kind(old: inventory.Device, new: inventory.Device) -> ChangeKind:
@@ -159,7 +180,7 @@ def _absent(device: inventory.Device, limit: int) -> Iterator[inventory.Device]:
 
 
 def _keep_held(part: inventory.Deployable) -> inventory.Deployable:
-    units = tuple(dataclasses.replace(unit, missing=True) for unit in part.accelerators if unit.holder)
+    units = tuple(dataclasses.replace(unit, missing=True) for unit in part.accelerators if unit.is_kept)
     return dataclasses.replace(part, accelerators=units)
 
 
@@ -178,12 +199,20 @@ def _present(names: Names, device: inventory.Device, seen: report.Device, make_u
         vendor=seen.vendor,
         model=seen.model,
         numa_node=seen.numa_node,
-        health=seen.health,
-        health_reasons=seen.health_reasons,
         facts=seen.facts,
         absences=0,
         deployables=tuple(_deployables(names, device, seen, make_uuid)),
     )
+
+
+def _judged(
+    now: inventory.Device, before: inventory.Device, seen: report.Device, moment: int, rules: health.Rules
+) -> inventory.Device:
+    past = before.standing
+    if before.absences:
+        past = dataclasses.replace(past, history=health.interrupted(past.history))
+    looked = health.Verdict(health=seen.health, reasons=seen.health_reasons)
+    return now.with_standing(health.judge(past, looked, moment, rules))
 
 
 def _deployables(
@@ -219,15 +248,10 @@ def _accelerators(
     left = {unit.key: unit for unit in stored}
     for unit in seen:
         old = left.pop(unit.key, None)
-        yield inventory.Accelerator(
-            id=old.id if old else None,
-            uuid=old.uuid if old else make_uuid(),
-            key=unit.key,
-            type=unit.type,
-            info=unit.info,
-            holder=old.holder if old else None,
-            counted=old.counted if old else False,
-        )
+        if old is None:
+            yield inventory.Accelerator(uuid=make_uuid(), key=unit.key, type=unit.type, info=unit.info)
+        else:
+            yield dataclasses.replace(old, type=unit.type, info=unit.info, missing=False)
     for old in left.values():
-        if old.holder:
+        if old.is_kept:
             yield dataclasses.replace(old, missing=True)

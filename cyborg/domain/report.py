@@ -19,7 +19,7 @@ from typing import Any
 
 from cyborg.domain import wire
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 
 
 class DeviceType(StrEnum):
@@ -39,6 +39,14 @@ class Health(StrEnum):
     DEGRADED = "degraded"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+class Capability(StrEnum):
+    """What a driver can do to its units beyond looking; see the protocols in `cyborg.drivers.base`."""
+
+    PREPARES = "prepares"
+    CLEANS = "cleans"
+    PROGRAMS = "programs"
 
 
 class HandleType(StrEnum):
@@ -117,15 +125,19 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceReport:
+    """``capabilities`` are the driver's and hold for all of its devices; those of a newer agent may be unknown here."""
+
     host: str
     driver: str
     devices: tuple[Device, ...] = ()
     version: int = WIRE_VERSION
+    capabilities: frozenset[str] = frozenset()
 
     @property
     def digest(self) -> str:
         """Changes when, and only when, anything in the report does; the order of devices does not count."""
-        return wire.digest(sorted((wire.to_wire(device) for device in self.devices), key=lambda d: str(d["address"])))
+        devices = sorted((wire.to_wire(device) for device in self.devices), key=lambda device: str(device["address"]))
+        return wire.digest([devices, self.capabilities])
 
 
 def pci_accelerator(

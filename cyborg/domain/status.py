@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cyborg.domain import errors, inventory
+from cyborg.domain import errors, health, inventory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +37,17 @@ class Effect:
 
 
 def with_device(host: inventory.Host, device_uuid: str, status: inventory.DeviceStatus) -> inventory.Host:
-    """``host`` with that status of one device; NotFound."""
+    """``host`` with that status of one device; NotFound. To enable it clears what is held against its health."""
     if all(device.uuid != device_uuid for device in host.devices):
         raise errors.NotFound(f"There is no device {device_uuid}.")
-    devices = tuple(
-        dataclasses.replace(device, status=status) if device.uuid == device_uuid else device for device in host.devices
-    )
+    devices = tuple(_set(device, status) if device.uuid == device_uuid else device for device in host.devices)
     return dataclasses.replace(host, devices=devices)
+
+
+def _set(device: inventory.Device, status: inventory.DeviceStatus) -> inventory.Device:
+    pardoned = status is inventory.DeviceStatus.ENABLED
+    device = device.with_standing(health.pardoned(device.standing)) if pardoned else device
+    return dataclasses.replace(device, status=status)
 
 
 def effect(before: inventory.Host, after: inventory.Host, device_uuid: str) -> Effect:

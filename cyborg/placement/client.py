@@ -108,7 +108,8 @@ class PlacementClient:
         try:
             response = self._session.request(path, method, raise_exc=False, timeout=self._timeout, **content)
         except (auth_errors.ConnectionError, auth_errors.HttpServerError) as exc:
-            raise errors.Unavailable(f"Placement cannot be reached for {method} {path}: {_reason(exc)}.") from exc
+            reason = errors.system_words(exc) or "no answer"
+            raise errors.Unavailable(f"Placement cannot be reached for {method} {path}: {reason}.") from exc
         except auth_errors.ClientException as exc:
             raise errors.PlacementError(
                 f"{method} {path} could not be sent to Placement: {exc}. Check the options in [{options.GROUP}]."
@@ -168,15 +169,3 @@ def _first_error(response: Any) -> dict[str, Any]:
         return dict(response.json()["errors"][0])
     except (ValueError, KeyError, IndexError, TypeError):
         return {}
-
-
-def _reason(exc: BaseException) -> str:
-    """The operating system's words where there are any, without the addresses of objects around them."""
-    cause: BaseException | None = exc
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        inner = getattr(cause, "reason", None)
-        nested = [arg for arg in (inner, *cause.args) if isinstance(arg, BaseException)]
-        cause = cause.__cause__ or cause.__context__ or (nested[0] if nested else None)
-    return type(exc).__name__

@@ -13,8 +13,9 @@ generation of every provider, and one with the generation of our last look is as
 import dataclasses
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 
 from oslo_config import cfg
@@ -63,10 +64,13 @@ class Publisher:
         trouble: list[errors.CyborgError] = []
         with _collected(trouble):
             self._children.retire(wanted.providers, tree)
+        if trouble and wanted.shape.layout is Layout.COMPUTE_NODE:
+            # What stayed open below the compute node's provider would be offered on it a second time.
+            raise trouble[0]
         for provider in wanted.providers:
             with _collected(trouble):
                 generation = self._children.ensure(provider, tree)
-                self._publish_retrying(wanted, provider, generation)
+                self._retrying(provider.uuid, generation, partial(self._make_equal, wanted, provider))
         crash.point("publisher.after_publish")
         if trouble:
             raise trouble[0]
@@ -93,25 +97,29 @@ class Publisher:
         return tree
 
     def _empty(self, snapshot: Snapshot) -> Snapshot:
-        return self._apply(snapshot, target.emptied(snapshot))
+        return self._retrying(
+            snapshot.uuid, snapshot.generation, lambda before: self._apply(before, target.emptied(before))
+        )
 
-    def _publish_retrying(self, whole: view.HostView, wanted: view.Provider, generation: int) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
+    def _retrying(self, uuid: str, generation: int, make: Callable[[Snapshot], Snapshot]) -> Snapshot:
+        known: int | None = generation
+        attempt = 1
+        while True:
             try:
-                self._make_equal(whole, wanted, generation if attempt == 1 else None)
+                return make(self._providers.read(uuid, known))
             except errors.CyborgError as exc:
-                self._providers.forget(wanted.uuid)
+                self._providers.forget(uuid)
                 if attempt == ATTEMPTS or not _may_pass(exc, attempt):
                     raise
-                time.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311  spreads writers, guards nothing
-            else:
-                return
+            known = None
+            attempt += 1
+            time.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311  spreads writers, guards nothing
 
-    def _make_equal(self, whole: view.HostView, wanted: view.Provider, generation: int | None) -> None:
-        before = self._providers.read(wanted.uuid, generation)
+    def _make_equal(self, whole: view.HostView, wanted: view.Provider, before: Snapshot) -> Snapshot:
         after = self._apply(before, self._target(whole, before, wanted))
         if after != before:
             LOG.info("Provider %s: %s", wanted.name or whole.host, _difference(before, after))
+        return after
 
     def _target(self, whole: view.HostView, snapshot: Snapshot, wanted: view.Provider) -> target.Target:
         if wanted.name is not None:

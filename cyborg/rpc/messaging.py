@@ -5,6 +5,7 @@ An answer is ``{"result": ...}`` or ``{"error": {"code", "message"}}``. A code t
 know becomes the base class, so peers of different releases understand each other.
 """
 
+import concurrent.futures
 import functools
 import socket
 import threading
@@ -29,6 +30,8 @@ AGENT_TOPIC = "agent"
 STOP_PATIENCE = 6.0
 AMQP_PORT = 5672
 CONNECT_TIMEOUT = 2.0
+#: Seconds for which a process that works on a call may be silent. One that is not there is not waited for any longer.
+SILENCE = 10
 
 #: What keeps a message from going out. oslo.messaging lets some of its libraries' own errors through.
 TROUBLE = (oslo_messaging.MessagingException, kombu.exceptions.KombuError, amqp.exceptions.AMQPError, OSError)
@@ -111,7 +114,25 @@ class Server:
 
     def _end(self) -> None:
         self._server.stop()
+        self._unsubscribe()
         self._server.wait()
+
+    def _unsubscribe(self) -> None:
+        """Serve what the broker has sent us, and have it send the rest to others.
+
+        oslo.messaging ends by deleting a queue of its own while it still subscribes to those of the topic. What comes
+        in meanwhile it confirms and forgets: without this, whoever calls when a server stops waits for nothing.
+        """
+        listener: Any = getattr(self._server.listener, "_poll_style_listener", None)
+        if not hasattr(listener, "conn"):
+            return  # messages within a process
+        try:
+            for consumer, tag in listener.conn._consumers.items():
+                consumer.cancel(tag=tag)
+        except TROUBLE as exc:
+            LOG.debug("%s leaves a broker that is away: %s", self._name, exc)
+        while taken := listener.poll():
+            self._server._on_incoming(taken)
 
 
 def get_server(transport: Transport, topic: str, name: str, endpoints: Sequence[object]) -> Server:
@@ -139,6 +160,25 @@ def exposed(method: Callable[..., Any]) -> Callable[..., Any]:
     return cast("Callable[..., Any]", serve)
 
 
+class Brokers:
+    """Of a transport URL. oslo.messaging waits for its first connection without an end; a caller of ours must not."""
+
+    def __init__(self, url: oslo_messaging.TransportURL) -> None:
+        hosts = url.hosts if url.transport == "rabbit" else ()
+        self._addresses = [(host.hostname, host.port or AMQP_PORT) for host in hosts]
+
+    def answer(self) -> bool:
+        """Whether any of them does now; True where there is none to ask."""
+        for address in self._addresses:
+            try:
+                socket.create_connection(address, CONNECT_TIMEOUT).close()
+            except OSError as exc:
+                LOG.debug("No broker at %s: %s", address, exc)
+            else:
+                return True
+        return not self._addresses
+
+
 class Client:
     """Calls one topic; every failure to get an answer is errors.Unavailable."""
 
@@ -148,25 +188,37 @@ class Client:
         self._client = oslo_messaging.get_rpc_client(
             transport, oslo_messaging.Target(topic=self._name), timeout=self._timeout, serializer=ContextSerializer()
         )
-        hosts = oslo_messaging.TransportURL.parse(conf).hosts
-        self._brokers = [(host.hostname, host.port or AMQP_PORT) for host in hosts]
+        self._brokers = Brokers(oslo_messaging.TransportURL.parse(conf))
+        self._reached = False
 
     def call(self, ctxt: context.RequestContext, method: str, **arguments: Any) -> Any:
         """The result; raises what the other side raised, or Unavailable."""
         return self._call(self._client.prepare(retry=1), ctxt, method, arguments)
 
     def call_server(self, server: str, ctxt: context.RequestContext, method: str, **arguments: Any) -> Any:
-        """As `call`, of the one process named ``server``."""
-        return self._call(self._client.prepare(server=server, retry=1), ctxt, method, arguments)
+        """As `call`, of the one process named ``server``, which has to give a sign of life now and then meanwhile."""
+        silence = max(2, min(SILENCE, self._timeout))
+        prepared = self._client.prepare(server=server, retry=1, call_monitor_timeout=silence)
+        return self._call(prepared, ctxt, method, arguments, silence)
 
-    def _call(self, prepared: Any, ctxt: context.RequestContext, method: str, arguments: Mapping[str, Any]) -> Any:
-        self._check_first_connection()
+    def _call(
+        self,
+        prepared: Any,
+        ctxt: context.RequestContext,
+        method: str,
+        arguments: Mapping[str, Any],
+        silence: float | None = None,
+    ) -> Any:
+        self._reached = self._reached or self._brokers.answer()
+        if not self._reached:
+            raise errors.Unavailable(f"{self._name} cannot be reached: no message broker answers. Try again shortly.")
         crash.point("rpc.before_call")
         try:
-            answer = prepared.call(ctxt, method, **arguments)
-        except oslo_messaging.MessagingTimeout as exc:
+            answer = self._within_timeout(functools.partial(prepared.call, ctxt, method, **arguments))
+        except (oslo_messaging.MessagingTimeout, concurrent.futures.TimeoutError) as exc:
             raise errors.Unavailable(
-                f"{self._name} did not answer within {self._timeout} seconds. See whether it runs, and try again."
+                f"{self._name} did not answer within {silence or self._timeout} seconds. See whether it runs, and try "
+                "again."
             ) from exc
         except (oslo_messaging.RemoteError, oslo_messaging.RPCDispatcherError) as exc:
             # The text of the first carries the other side's trace, which is for neither users nor logs.
@@ -182,18 +234,23 @@ class Client:
             raise cls(answer["error"]["message"])
         return answer["result"]
 
-    def _check_first_connection(self) -> None:
-        """oslo.messaging waits for its first connection without an end; a caller of ours must not."""
-        for address in self._brokers:
+    def _within_timeout(self, call: Callable[[], Any]) -> Any:
+        """The answer, or TimeoutError, whatever the broker does.
+
+        oslo.messaging's own time-out is for the answer alone. For a broker that takes the request and does not say so,
+        or lets nobody connect, it waits several times as long. What is given up here ends by itself, later, and may
+        then be done after all; as a request that was taken in time may, whose answer comes too late.
+        """
+        outcome: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+        def run() -> None:
             try:
-                socket.create_connection(address, CONNECT_TIMEOUT).close()
-            except OSError as exc:
-                LOG.debug("No broker at %s: %s", address, exc)
-            else:
-                self._brokers = []
-                return
-        if self._brokers:
-            raise errors.Unavailable(f"{self._name} cannot be reached: no message broker answers. Try again shortly.")
+                outcome.set_result(call())
+            except BaseException as exc:  # noqa: BLE001  raised where the outcome is waited for
+                outcome.set_exception(exc)
+
+        threading.Thread(target=run, name=f"call-{self._name}", daemon=True).start()
+        return outcome.result(self._timeout + CONNECT_TIMEOUT)
 
     def cast(self, ctxt: context.RequestContext, server: str, method: str, **arguments: Any) -> None:
         """Send and forget, to the one process named ``server``."""

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accelerators as lists show them: place, state and holder of each; they change in `cyborg.store.hosts`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, ScalarSelect, Select, case, func, literal_column, or_, select
+from sqlalchemy import Row, ScalarSelect, Select, and_, case, func, literal_column, or_, select
 
 from cyborg.domain import errors, inventory, report
-from cyborg.store import devices, paging
+from cyborg.store import columns, devices, paging
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Accelerator, Arq, Deployable, Device, Host
 from cyborg.store.records import AcceleratorRecord
@@ -18,12 +19,12 @@ _STATE = inventory.AcceleratorState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """``state`` is worked out for each accelerator on the way: a page of a rare state costs a walk."""
+    """``states`` are worked out for each accelerator on the way: a page of a rare state costs a walk."""
 
     deployable_uuid: str | None = None
     device_uuid: str | None = None
     hostname: str | None = None
-    state: str | None = None
+    states: Collection[str] | None = None
 
 
 ANY = Filter()
@@ -42,8 +43,8 @@ def page(tx: Transaction, wanted: Filter = ANY, part: paging.Page = paging.ALL) 
         host = devices.host_id(wanted.hostname)
         parts = select(Deployable.id).join(Device, Device.id == Deployable.device_id).where(Device.host_id == host)
         statement = statement.where(Accelerator.deployable_id.in_(parts))
-    if wanted.state is not None:
-        statement = statement.where(_state_of_row() == wanted.state)
+    if wanted.states is not None:
+        statement = statement.where(_state_of_row().in_(wanted.states))
     return _read(tx, paging.cut(tx, statement, part, SORTS), part)
 
 
@@ -76,7 +77,10 @@ def _state(unit: Any) -> Any:
     closed = or_(Host.status == inventory.HostStatus.DISABLED, Device.status == inventory.DeviceStatus.MAINTAINING)
     return case(
         (unit.missing, str(_STATE.MISSING)),
+        (and_(unit.arq_uuid.is_not(None), unit.work.is_not(None)), str(_STATE.RESERVED)),
         (unit.arq_uuid.is_not(None), str(_STATE.HELD)),
+        (unit.quarantine.is_not(None), str(_STATE.FAILED)),
+        (unit.work.is_not(None), str(_STATE.CLEANING)),
         (closed, str(_STATE.DISABLED)),
         (Device.absences > 0, str(_STATE.MISSING)),
         (Device.health == report.Health.FAILED, str(_STATE.FAILED)),
@@ -124,7 +128,7 @@ def _record(row: Row[*tuple[Any, ...]]) -> AcceleratorRecord:
         uuid=row.uuid,
         key=row.key,
         type=row.type,
-        info=row.info,
+        info=columns.as_object(row.info),
         state=_STATE(row.state),
         deployable_uuid=row.deployable_uuid,
         device_uuid=row.device_uuid,
@@ -132,6 +136,7 @@ def _record(row: Row[*tuple[Any, ...]]) -> AcceleratorRecord:
         arq_uuid=row.arq_uuid,
         instance_uuid=row.instance_uuid,
         project_id=row.project_id,
+        fault=row.quarantine,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

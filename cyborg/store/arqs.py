@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Row, case, exists, func, insert, select, u
 from sqlalchemy import delete as sql_delete
 
 from cyborg.domain import arq, errors, profile, wire
-from cyborg.store import paging
+from cyborg.store import columns, paging
 from cyborg.store.columns import now
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Accelerator, Arq, Instance
@@ -33,6 +33,10 @@ STATE_TIMES = {
 }
 #: Nobody waits for a request in these states.
 IDLE = (arq.State.INITIAL, arq.State.UNBOUND)
+#: Of a request whose copy of its group cannot be read: it can be listed, and nothing is what it asks for.
+UNREADABLE = profile.Group(resources={"CUSTOM_UNREADABLE": 1})
+#: Of a request that is on no host.
+UNPLACED: Mapping[str, None] = dict.fromkeys(("hostname", "device_rp_uuid", "instance_uuid", "fault"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,7 @@ def page(tx: Transaction, wanted: Filter = ANY, part: paging.Page = paging.ALL) 
             Accelerator.uuid.label("handle_uuid"),
             Accelerator.type.label("handle_type"),
             Accelerator.info.label("handle_info"),
+            Accelerator.attached.label("handle_attached"),
         )
         .outerjoin(Accelerator, Accelerator.arq_uuid == cut.c.uuid)
         .order_by(*paging.order(part, SORTS, cut.c))
@@ -137,10 +142,10 @@ def bind(
 
 
 def set_providers(tx: Transaction, providers: Mapping[str, str]) -> int:
-    """How many bound requests, by uuid, now have the provider given for them."""
+    """How many requests, by uuid, that hold something now have the provider given for them."""
     if not providers:
         return 0
-    statement = update(Arq).where(Arq.uuid.in_(providers), Arq.state == arq.State.BOUND)
+    statement = update(Arq).where(Arq.uuid.in_(providers), Arq.state.in_(arq.HOLDING))
     return tx.execute(statement.values(device_rp_uuid=case(dict(providers), value=Arq.uuid))).rowcount
 
 
@@ -152,12 +157,25 @@ def move(tx: Transaction, uuids: Collection[str], state: arq.State, *, fault: st
     return tx.execute(statement).rowcount
 
 
+def undo(tx: Transaction, former: Mapping[str, arq.Former]) -> int:
+    """How many were BindStarted and are again what they were, by uuid; not while one still holds an accelerator."""
+    if not former:
+        return 0
+    values: dict[str, Any] = {
+        "state": case({uuid: str(one.state) for uuid, one in former.items()}, value=Arq.uuid),
+        "project_id": case({uuid: one.project_id for uuid, one in former.items()}, value=Arq.uuid),
+        **UNPLACED,
+    }
+    mine = (Arq.uuid.in_(former), Arq.state == arq.State.BIND_STARTED, ~_holding())
+    return tx.execute(update(Arq).where(*mine).values(values)).rowcount
+
+
 def unbind(tx: Transaction, uuids: Collection[str]) -> int:
     """How many are Unbound now; one that still holds an accelerator is not: release it first, by `hosts.save`."""
     statement = (
         update(Arq)
         .where(Arq.uuid.in_(uuids), Arq.state.in_(_before(arq.State.UNBOUND)), ~_holding())
-        .values(**_entering(arq.State.UNBOUND), hostname=None, device_rp_uuid=None, instance_uuid=None, fault=None)
+        .values(**_entering(arq.State.UNBOUND), **UNPLACED)
     )
     return tx.execute(statement).rowcount
 
@@ -248,7 +266,7 @@ def _arq(row: Row[*tuple[Any, ...]]) -> arq.Arq:
         state=row.state,
         profile_name=row.profile_name,
         group_id=row.group_id,
-        group=wire.from_wire(profile.Group, row.request_group),
+        group=_group(row.request_group),
         hostname=row.hostname,
         device_rp_uuid=row.device_rp_uuid,
         instance_uuid=row.instance_uuid,
@@ -264,10 +282,19 @@ def _arq(row: Row[*tuple[Any, ...]]) -> arq.Arq:
     )
 
 
+def _group(value: Any) -> profile.Group:
+    try:
+        return wire.from_wire(profile.Group, value)
+    except errors.InvalidRequest:
+        return UNREADABLE
+
+
 def _handle(row: Row[*tuple[Any, ...]]) -> arq.AttachHandle | None:
-    if row.handle_uuid is None:
+    """Only a bound request has one: what is still being prepared may become something else."""
+    if row.handle_uuid is None or row.state is not arq.State.BOUND:
         return None
-    return arq.AttachHandle(uuid=row.handle_uuid, type=row.handle_type, info=row.handle_info)
+    info = columns.as_object(row.handle_attached or row.handle_info)
+    return arq.AttachHandle(uuid=row.handle_uuid, type=row.handle_type, info=info)
 
 
 def _text(moment: datetime.datetime | None) -> str | None:

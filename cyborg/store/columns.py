@@ -3,7 +3,7 @@
 
 import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, TypeDecorator
 from sqlalchemy.dialects import mysql
@@ -19,6 +19,16 @@ Name = String(255)
 PrefixedName = String(270)
 #: Three names and two separators; also the most that InnoDB indexes (3072 bytes of utf8mb4).
 JoinedName = String(767)
+
+
+def as_list(value: Any) -> list[Any]:
+    """What a JSON column has, where it is only shown; [] for what is no list."""
+    return value if isinstance(value, list) else []
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """The same; {} for what is no object."""
+    return value if isinstance(value, dict) else {}
 
 
 def now() -> datetime.datetime:
@@ -44,7 +54,11 @@ class UtcDateTime(TypeDecorator[datetime.datetime]):
 
 
 class Choice(TypeDecorator[E], Generic[E]):
-    """A StrEnum as text: adding a value needs no change of the schema."""
+    """A StrEnum as text: adding a value needs no change of the schema.
+
+    A text that is none of the choices, as a newer release may write it, comes back as that text: it can be shown. Who
+    decides by the value makes a choice of it first, which fails.
+    """
 
     impl = String
     cache_ok = True
@@ -52,10 +66,11 @@ class Choice(TypeDecorator[E], Generic[E]):
     def __init__(self, choices: type[E], length: int) -> None:
         super().__init__(length)
         self.choices = choices
+        self._known = {str(one): one for one in choices}
 
     def process_bind_param(self, value: E | str | None, dialect: Dialect) -> str | None:
         """Any text may be looked for; it is then simply not found."""
         return None if value is None else str(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> E | None:
-        return None if value is None else self.choices(value)
+        return None if value is None else self._known.get(value, cast(E, value))

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select
 
 from cyborg.domain import errors, view
-from cyborg.store import devices, paging
+from cyborg.store import columns, devices, paging
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Accelerator, Attribute, Deployable, Device, Host
 from cyborg.store.records import DeployableRecord
@@ -99,7 +99,7 @@ def _records(rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[DeployableRecord
             rp_uuid=view.carrier(row.provider_uuid, row.layout, row.name),
             driver=row.driver,
             health=row.health,
-            health_reasons=tuple(row.health_reasons),
+            health_reasons=tuple(columns.as_list(row.health_reasons)),
             attributes=tuple(
                 (part.attribute_key, part.attribute_value) for part in parts if part.attribute_key is not None
             ),

@@ -11,7 +11,7 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import update as sql_update
 
 from cyborg.domain import errors, profile
-from cyborg.store import paging
+from cyborg.store import columns, paging
 from cyborg.store.engine import Transaction
 from cyborg.store.models import DeviceProfile, ProfileShare
 from cyborg.store.records import ProfileRecord
@@ -152,7 +152,7 @@ def _record(row: Row[*tuple[Any, ...]]) -> ProfileRecord:
         uuid=row.uuid,
         name=row.name,
         description=row.description,
-        groups=tuple(row.groups),
+        groups=tuple(columns.as_object(one) for one in columns.as_list(row.groups)),
         visibility=row.visibility,
         generation=row.generation,
         created_at=row.created_at,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, ScalarSelect, Select, select
 
 from cyborg.domain import errors
-from cyborg.store import paging
+from cyborg.store import columns, paging
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Device, Host
 from cyborg.store.records import DeviceRecord
@@ -90,8 +90,8 @@ def _record(row: Row[*tuple[Any, ...]]) -> DeviceRecord:
         model=row.model,
         numa_node=row.numa_node,
         health=row.health,
-        health_reasons=tuple(row.health_reasons),
-        facts=row.facts,
+        health_reasons=tuple(columns.as_list(row.health_reasons)),
+        facts=columns.as_object(row.facts),
         status=row.status,
         absences=row.absences,
         generation=row.generation,

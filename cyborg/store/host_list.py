@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts as lists show them: when they were heard of, what their drivers reported when, how many accelerators there are.
 
-Three statements for a page: the hosts, their reports, their accelerators counted.
+Three statements for a page: the hosts, their reports, their accelerators counted. What an audit found is noted here for
+who lists hosts, and decides nothing.
 """
 
+import datetime
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, bindparam, or_, select, update
 
-from cyborg.domain import errors
-from cyborg.store import accelerators, paging
+from cyborg.domain import audit, errors
+from cyborg.store import accelerators, columns, paging
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Host, Report
-from cyborg.store.records import DriverReport, HostRecord
+from cyborg.store.records import Drift, DriverReport, HostRecord
 
+#: Differences that are kept of one host; all are counted.
+KEPT = 20
 SORTS = {"id": Host.id, "uuid": Host.uuid, "name": Host.name, "created_at": Host.created_at}
 
 
@@ -47,6 +51,30 @@ def get(tx: Transaction, uuid_or_name: str) -> HostRecord:
     return min(found, key=lambda record: record.uuid != uuid_or_name)
 
 
+def note_drift(tx: Transaction, moment: datetime.datetime, found: Mapping[str, Sequence[audit.Difference]]) -> None:
+    """Keep what an audit found then, by name of the host; hosts that are gone are passed over.
+
+    The rows are locked in the order of their names, as everybody does who needs several.
+    """
+    if not found:
+        return
+    noted = update(Host).where(Host.name == bindparam("host")).values(drift=bindparam("found"))
+    tx.execute(noted, [{"host": name, "found": _noted(moment, found[name])} for name in sorted(found)])
+
+
+def _noted(moment: datetime.datetime, found: Sequence[audit.Difference]) -> dict[str, Any]:
+    kept = [{"kind": str(one.kind), "subject": one.subject, "text": one.text} for one in found[:KEPT]]
+    return {"looked_at": moment.isoformat(), "number": len(found), "differences": kept}
+
+
+def _drift(value: Any) -> Drift | None:
+    noted = columns.as_object(value)
+    if not {"looked_at", "number"} <= noted.keys():
+        return None
+    differences = [one for one in columns.as_list(noted.get("differences")) if isinstance(one, dict)]
+    return Drift(looked_at=noted["looked_at"], number=noted["number"], differences=tuple(differences))
+
+
 def _records(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[HostRecord]:
     ids = [row.id for row in rows]
     if not ids:
@@ -65,8 +93,10 @@ def _records(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Hos
             layout=row.layout,
             naming=row.naming,
             seen_at=row.seen_at,
+            down_since=row.down_since,
             reports=tuple(reports[row.id]),
             accelerators=counts[row.id],
+            drift=_drift(row.drift),
             created_at=row.created_at,
             updated_at=row.updated_at,
         )

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Row, select
 
-from cyborg.domain import inventory
+from cyborg.domain import inventory, report, wire
+from cyborg.domain.health import History
 from cyborg.domain.provider import COUNTING_CLASSES
-from cyborg.domain.shape import Shape
+from cyborg.domain.shape import Layout, Naming, Shape
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Accelerator, Arq, Attribute, Deployable, Device, Origin
 
@@ -55,8 +56,8 @@ def read(tx: Transaction, host: AnyRow) -> inventory.Host:
         owned_traits=frozenset(host.owned_traits),
         owned_classes=frozenset(host.owned_classes or ()),
         shape=shape(host),
-        moving_to=None if host.moving_layout is None else Shape(layout=host.moving_layout, naming=host.moving_naming),
-        status=host.status,
+        moving_to=None if host.moving_layout is None else _shape(host.moving_layout, host.moving_naming),
+        status=inventory.HostStatus(host.status),
         down_since=host.down_since,
         seen_at=host.seen_at,
         devices=tuple(_device(card, attributes) for card in cards),
@@ -64,7 +65,12 @@ def read(tx: Transaction, host: AnyRow) -> inventory.Host:
 
 
 def shape(host: AnyRow) -> Shape:
-    return Shape(layout=host.layout, naming=host.naming)
+    return _shape(host.layout, host.naming)
+
+
+def _shape(layout: str, naming: str) -> Shape:
+    """ValueError for what this release does not know: here, as for all choices below, decisions follow from it."""
+    return Shape(layout=Layout(layout), naming=Naming(naming))
 
 
 def host_columns(host: inventory.Host) -> dict[str, Any]:
@@ -103,6 +109,8 @@ def device_columns(device: inventory.Device) -> dict[str, Any]:
         "facts": dict(device.facts),
         "status": device.status,
         "absences": device.absences,
+        "capabilities": sorted(device.capabilities) or None,
+        "health_history": None if device.health_history is None else wire.to_wire(device.health_history),
     }
 
 
@@ -118,6 +126,9 @@ def accelerator_columns(unit: inventory.Accelerator) -> dict[str, Any]:
         "type": unit.type,
         "info": dict(unit.info),
         "missing": unit.missing,
+        "work": unit.work,
+        "attached": None if unit.attached is None else dict(unit.attached),
+        "quarantine": unit.quarantine,
     }
 
 
@@ -160,17 +171,23 @@ def _device(card: _Card, attributes: Attributes) -> inventory.Device:
         driver=row.devices_driver,
         address=row.devices_address,
         serial=row.devices_serial,
-        type=row.devices_type,
+        type=report.DeviceType(row.devices_type),
         vendor=row.devices_vendor,
         model=row.devices_model,
         numa_node=row.devices_numa_node,
-        health=row.devices_health,
+        health=report.Health(row.devices_health),
         health_reasons=tuple(row.devices_health_reasons),
         facts=row.devices_facts,
-        status=row.devices_status,
+        status=inventory.DeviceStatus(row.devices_status),
         absences=row.devices_absences,
+        capabilities=frozenset(row.devices_capabilities or ()),
+        health_history=_history(row.devices_health_history),
         deployables=tuple(_deployable(part, keys, attributes) for part in card.parts.values()),
     )
+
+
+def _history(value: Mapping[str, Any] | None) -> History | None:
+    return None if value is None else wire.from_wire(History, value)
 
 
 def _deployable(part: _Part, keys: Mapping[int, str], attributes: Attributes) -> inventory.Deployable:
@@ -199,9 +216,12 @@ def _accelerator(row: AnyRow) -> inventory.Accelerator:
         id=row.accelerators_id,
         uuid=row.accelerators_uuid,
         key=row.accelerators_key,
-        type=row.accelerators_type,
+        type=report.HandleType(row.accelerators_type),
         info=row.accelerators_info,
         holder=row.accelerators_arq_uuid,
         counted=_counts(row.arqs_request_group),
         missing=row.accelerators_missing,
+        work=row.accelerators_work,
+        attached=row.accelerators_attached,
+        quarantine=row.accelerators_quarantine,
     )

@@ -57,7 +57,8 @@ class Stamped:
 class Host(Stamped, Base):
     """``moving_layout`` and ``moving_naming`` are set while a reshape is under way, by a command that may have died.
 
-    ``down_since`` is set while what is free there is withheld because its agent is silent.
+    ``down_since`` is set while what is free there is withheld because its agent is silent. ``drift`` is what the last
+    audit found there, null when none has looked.
     """
 
     __tablename__ = "hosts"
@@ -83,6 +84,7 @@ class Host(Stamped, Base):
         Choice(inventory.HostStatus, 32), default=inventory.HostStatus.ENABLED, server_default="enabled", sort_order=200
     )
     down_since: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime, sort_order=201)
+    drift: Mapped[dict[str, Any] | None] = mapped_column(JSON, sort_order=202)
 
 
 class Report(Base):
@@ -124,8 +126,8 @@ class Device(Stamped, Base):
     status: Mapped[inventory.DeviceStatus] = mapped_column(Choice(inventory.DeviceStatus, 32))
     absences: Mapped[int]
     generation: Mapped[int] = mapped_column(BigId, default=0, server_default=text("0"), sort_order=200)
-    capabilities: Mapped[list[str] | None] = mapped_column(JSON, sort_order=201)
-    health_history: Mapped[dict[str, Any] | None] = mapped_column(JSON, sort_order=202)
+    capabilities: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True), sort_order=201)
+    health_history: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), sort_order=202)
 
 
 class Deployable(Stamped, Base):
@@ -147,8 +149,8 @@ class Deployable(Stamped, Base):
 class Accelerator(Stamped, Base):
     """``arq_uuid`` is the holder: unique, so no request holds two, and one column, so no unit has two holders.
 
-    ``work`` is the operation under way on it, ``attached`` what a preparation made for its holder, ``quarantine`` why it
-    cannot be given out until an operator has looked at it.
+    ``work`` is the operation under way on it, or the one that failed where ``quarantine`` says why it cannot be given
+    out until an operator has looked at it. ``attached`` is what a preparation made.
     """
 
     __tablename__ = "accelerators"
@@ -163,7 +165,7 @@ class Accelerator(Stamped, Base):
     missing: Mapped[bool]
     arq_uuid: Mapped[str | None] = mapped_column(ForeignKey("arqs.uuid"), unique=True)
     work: Mapped[str | None] = mapped_column(Uuid, sort_order=200)
-    attached: Mapped[dict[str, str | None] | None] = mapped_column(JSON, sort_order=201)
+    attached: Mapped[dict[str, str | None] | None] = mapped_column(JSON(none_as_null=True), sort_order=201)
     quarantine: Mapped[str | None] = mapped_column(Text, sort_order=202)
 
 
@@ -247,7 +249,7 @@ class Operation(Stamped, Base):
     """
 
     __tablename__ = "operations"
-    __table_args__ = (*_sorted("hostname", "subject"), TABLE_OPTIONS)
+    __table_args__ = (*_sorted("kind", "hostname", "subject", "created_at"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     uuid: Mapped[str] = mapped_column(Uuid, unique=True)

@@ -92,7 +92,10 @@ class ProfileRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceleratorRecord:
-    """``arq_uuid`` is the request that holds it, None when nobody does; instance and project are that request's."""
+    """``arq_uuid`` is the request that holds it, None when nobody does; instance and project are that request's.
+
+    ``fault`` is why it is not given out until an operator has looked at it.
+    """
 
     id: int
     uuid: str
@@ -106,6 +109,7 @@ class AcceleratorRecord:
     arq_uuid: str | None
     instance_uuid: str | None
     project_id: str | None
+    fault: str | None
     created_at: datetime.datetime
     updated_at: datetime.datetime | None
 
@@ -117,8 +121,20 @@ class DriverReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """What an audit of one host found: ``number`` of differences, the first of them in ``differences``."""
+
+    looked_at: str
+    number: int
+    differences: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostRecord:
-    """``seen_at`` is when its agent was last heard of; ``accelerators`` counts by state, where there are any."""
+    """``seen_at`` is when its agent was last heard of; ``down_since`` is set while the conductors count it as down.
+
+    ``accelerators`` counts by state, where there are any. ``drift`` is None when no audit has looked yet.
+    """
 
     id: int
     uuid: str
@@ -128,7 +144,28 @@ class HostRecord:
     layout: Layout
     naming: Naming
     seen_at: datetime.datetime | None
+    down_since: datetime.datetime | None
     reports: tuple[DriverReport, ...]
     accelerators: Mapping[str, int]
+    drift: Drift | None
+    created_at: datetime.datetime
+    updated_at: datetime.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRecord:
+    """``state`` is what it was doing when it was read; with ``ended_at`` it was given up."""
+
+    id: int
+    uuid: str
+    kind: str
+    state: str
+    hostname: str | None
+    subject: str | None
+    attempts: int
+    last_error: str | None
+    next_at: datetime.datetime
+    deadline: datetime.datetime | None
+    ended_at: datetime.datetime | None
     created_at: datetime.datetime
     updated_at: datetime.datetime | None

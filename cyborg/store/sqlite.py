@@ -8,14 +8,17 @@ Not made by oslo.db, which opens and closes the file for every transaction; with
 whole log back, four times as slow as the transaction itself. Its translation of errors is used all the same.
 """
 
+import json
 import os
 from typing import Any
 
 from oslo_db.sqlalchemy import exc_filters
+from oslo_log import log
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 
 from cyborg.domain import errors
 
+LOG = log.getLogger(__name__)
 BUSY_SECONDS = 30
 
 
@@ -23,7 +26,7 @@ def open_engine(url: URL, *, pool_size: int = 10, max_overflow: int = 50, synchr
     """Connections that are given the execution option ``immediate`` begin transactions that write."""
     if url.database in (None, "", ":memory:"):
         raise errors.InvalidRequest("SQLite needs a file, as in sqlite:////var/lib/cyborg/cyborg.sqlite.")
-    engine = create_engine(url, pool_size=pool_size, max_overflow=max_overflow)
+    engine = create_engine(url, pool_size=pool_size, max_overflow=max_overflow, json_deserializer=_read_json)
     exc_filters.register_engine(engine)
 
     def tune(connection: Any, record: Any) -> None:
@@ -43,6 +46,15 @@ def open_engine(url: URL, *, pool_size: int = 10, max_overflow: int = 50, synchr
     event.listen(engine, "checkout", _refuse_forked)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _read_json(text: str) -> Any:
+    """None for what is no JSON: the other databases refuse to store it, and one such row must not break a list."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        LOG.exception("A column that should hold JSON holds %.80r", text)
+        return None
 
 
 def _begin(connection: Connection) -> None:

@@ -43,73 +43,11 @@ class Request:
         return self.method == "GET"
 
 
-class PlacementFixture:
-    def __init__(self) -> None:
-        self.log: list[Request] = []
-        self.before: Callable[[Request], None] = lambda _request: None
-        self.answer_with: str | None = None
-        self._directory = tempfile.TemporaryDirectory(prefix="placement-")
-        self._application = embedded_placement.build(Path(self._directory.name), durable=False)
-        self._port = _free_port()
-        self.up()
+class Outsider:
+    """What somebody else does to Placement: it goes straight to the application."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self.down()
-        self._directory.cleanup()
-
-    # The server. ``answer_with`` makes it answer everything with that status line, such as "503 Busy".
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    def configure(self, conf: cfg.ConfigOpts) -> None:
-        """Point ``[placement]`` of ``conf`` here."""
-        conf.register_opts(loading.get_auth_plugin_conf_options("admin_token"), group="placement")
-        conf.set_override("auth_type", "admin_token", group="placement")
-        conf.set_override("endpoint", self.url, group="placement")
-        conf.set_override("token", embedded_placement.TOKEN, group="placement")
-
-    def up(self) -> None:
-        self._server = wsgi.Server(("127.0.0.1", self._port), self._serve, numthreads=2)
-        self._server.expiration_interval = 0.02
-        ready = threading.Event()
-        # The server's own threads are made by a daemon, and so are daemons: a test that fails cannot hang the run.
-        self._thread = threading.Thread(target=_run, args=(self._server, ready), name="placement", daemon=True)
-        self._thread.start()
-        assert ready.wait(10), "the loopback server did not start"
-
-    def down(self) -> None:
-        self._server.stop()
-        self._thread.join()
-
-    def hold(self) -> threading.Event:
-        """Keep the next requests waiting until the event is set."""
-        go_on = threading.Event()
-
-        def wait(_request: Request) -> None:
-            go_on.wait(10)
-
-        self.before = wait
-        return go_on
-
-    def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        query = environ.get("QUERY_STRING")
-        request = Request(environ["REQUEST_METHOD"], environ["PATH_INFO"] + (f"?{query}" if query else ""))
-        self.log.append(request)
-        self.before(request)
-        if self.answer_with is not None:
-            start_response(self.answer_with, [("Content-Type", "text/plain")])
-            return [self.answer_with.encode()]
-        return self._application(environ, start_response)
-
-    # What somebody else does: goes straight to the application, and is not in the log.
+    def __init__(self, application: embedded_placement.Application) -> None:
+        self._application = application
 
     def request(self, method: str, path: str, body: Any = None, *, expect: int | None = None) -> Any:
         """The answer's JSON, None without a body; AssertionError on an error, or on another status than ``expect``."""
@@ -197,6 +135,75 @@ class PlacementFixture:
             query["required"] = traits
         found = self.request("GET", f"/allocation_candidates?{parse.urlencode(query)}")
         return {uuid for each in found["allocation_requests"] for uuid in each["allocations"]}
+
+
+class PlacementFixture(Outsider):
+    """Requests of an outsider are not in the log."""
+
+    def __init__(self) -> None:
+        self.log: list[Request] = []
+        self.before: Callable[[Request], None] = lambda _request: None
+        self.answer_with: str | None = None
+        self._directory = tempfile.TemporaryDirectory(prefix="placement-")
+        super().__init__(embedded_placement.build(Path(self._directory.name), durable=False))
+        self._port = _free_port()
+        self.up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.down()
+        self._directory.cleanup()
+
+    # The server. ``answer_with`` makes it answer everything with that status line, such as "503 Busy".
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def configure(self, conf: cfg.ConfigOpts) -> None:
+        """Point ``[placement]`` of ``conf`` here."""
+        conf.register_opts(loading.get_auth_plugin_conf_options("admin_token"), group="placement")
+        conf.set_override("auth_type", "admin_token", group="placement")
+        conf.set_override("endpoint", self.url, group="placement")
+        conf.set_override("token", embedded_placement.TOKEN, group="placement")
+
+    def up(self) -> None:
+        self._server = wsgi.Server(("127.0.0.1", self._port), self._serve, numthreads=2)
+        self._server.expiration_interval = 0.02
+        ready = threading.Event()
+        # The server's own threads are made by a daemon, and so are daemons: a test that fails cannot hang the run.
+        self._thread = threading.Thread(target=_run, args=(self._server, ready), name="placement", daemon=True)
+        self._thread.start()
+        assert ready.wait(10), "the loopback server did not start"
+
+    def down(self) -> None:
+        self._server.stop()
+        self._thread.join()
+
+    def hold(self) -> threading.Event:
+        """Keep the next requests waiting until the event is set."""
+        go_on = threading.Event()
+
+        def wait(_request: Request) -> None:
+            go_on.wait(10)
+
+        self.before = wait
+        return go_on
+
+    def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        query = environ.get("QUERY_STRING")
+        request = Request(environ["REQUEST_METHOD"], environ["PATH_INFO"] + (f"?{query}" if query else ""))
+        self.log.append(request)
+        self.before(request)
+        if self.answer_with is not None:
+            start_response(self.answer_with, [("Content-Type", "text/plain")])
+            return [self.answer_with.encode()]
+        return self._application(environ, start_response)
 
 
 def _free_port() -> int:

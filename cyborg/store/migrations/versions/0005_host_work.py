@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work on hosts, health with a history, and operations that administrators can read."""
+"""Work on hosts, health with a history, operations that administrators can read, and what audits found."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,5 +24,8 @@ def upgrade() -> None:
     op.add_column("operations", sa.Column("hostname", NAME))
     op.add_column("operations", sa.Column("subject", UUID))
     op.add_column("operations", sa.Column("ended_at", TIME))
+    op.add_column("hosts", sa.Column("drift", sa.JSON))
+    op.create_index("ix_operations_kind_id", "operations", ["kind", "id"])
+    op.create_index("ix_operations_created_at_id", "operations", ["created_at", "id"])
     op.create_index("ix_operations_hostname_id", "operations", ["hostname", "id"])
     op.create_index("ix_operations_subject_id", "operations", ["subject", "id"])

@@ -58,7 +58,7 @@ class SettableDriver:
 
 
 class MemoryConductor(ConductorClient):
-    """The books of one host, and what was asked; ``away`` is raised instead of answering."""
+    """The books of one host, and what was asked; ``away`` is raised instead of answering. It numbers no reports."""
 
     def __init__(self) -> None:
         self.books = inventory.Host(name=HOST)
@@ -66,6 +66,7 @@ class MemoryConductor(ConductorClient):
         self.calls: list[str] = []
         self.away: errors.CyborgError | None = None
         self.refused: dict[str, errors.CyborgError] = {}
+        self.numbers: list[int | None] = []
 
     def sync(
         self,
@@ -90,6 +91,7 @@ class MemoryConductor(ConductorClient):
 
     def report(self, seen: report.DeviceReport, sequence: int | None = None) -> view.HostView:
         self._note(f"report {seen.driver}")
+        self.numbers.append(sequence)
         if seen.driver in self.refused:
             raise self.refused[seen.driver]
         planned = reconcile.plan(self.books, seen, absence_limit=1)

@@ -48,21 +48,23 @@ class Lamps:
         self.gate = threading.Event()
         self.gate.set()
         self.failure: Exception | None = None
+        self.held: dict[str, frozenset[str]] = {}
 
     def discover(self, host: Host) -> Sequence[report.Device]:
         return ()
 
     def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
-        self._do(f"prepare {unit.key} {wish.get('colour', '')}".strip())
+        self._do(f"prepare {unit.key} {wish.get('colour', '')}".strip(), unit)
         return PLAIN
 
     def clean(self, host: Host, unit: Unit) -> None:
-        self._do(f"clean {unit.key}")
+        self._do(f"clean {unit.key}", unit)
 
     def release(self, host: Host, unit: Unit) -> None:
-        self._do(f"release {unit.key}")
+        self._do(f"release {unit.key}", unit)
 
-    def _do(self, what: str) -> None:
+    def _do(self, what: str, unit: Unit) -> None:
+        self.held[what] = unit.held
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.gate.wait(10)
@@ -140,7 +142,7 @@ def test_a_failure_is_told_and_not_remembered(make: Make, lamps: Lamps) -> None:
 
 def test_a_bug_in_a_driver_is_an_error_that_points_to_the_log(make: Make, lamps: Lamps) -> None:
     lamps.failure = KeyError("oops")
-    with pytest.raises(errors.DriverError, match=r"KeyError.*log"):
+    with pytest.raises(errors.DriverError, match=r"^The driver failed; the agent's log says how\.$"):
         make().clean("op", unit())
 
 
@@ -209,6 +211,63 @@ def test_a_damaged_journal_costs_only_that_it_is_done_again(
         file.write_text(text)
     make().clean("op", unit())
     assert lamps.done == ["clean vf0"] * 2
+
+
+def test_a_prepare_that_comes_after_its_unit_was_taken_back_does_nothing(make: Make, lamps: Lamps) -> None:
+    work = make()
+    work.clean("take back", unit(), ends="bind")
+    with pytest.raises(errors.Conflict, match="bind is over for vf0"):
+        work.prepare("bind", unit(), {})
+    work.release("take back", unit(), ends="bind")
+    with pytest.raises(errors.Conflict, match="is over"):
+        make(boot="the next boot").prepare("bind", unit(), {})
+    assert lamps.done == ["clean vf0", "release vf0"]
+    assert work.prepare("bind", unit("vf1"), {}) == PLAIN, "at another unit it is not over"
+    assert work.prepare("another bind", unit(), {}) == PLAIN
+
+
+def test_a_prepare_that_waits_for_the_card_is_called_off_by_who_takes_its_unit_back(make: Make, lamps: Lamps) -> None:
+    work = make()
+    lamps.gate.clear()
+    with ThreadPoolExecutor() as pool:
+        busy = pool.submit(work.prepare, "bind", unit("vf1"), {})
+        while not lamps.at_once:
+            time.sleep(0.01)
+        late = pool.submit(work.prepare, "bind", unit(), {})
+        back = pool.submit(work.release, "take back", unit(), ends="bind")
+        time.sleep(0.1)
+        lamps.gate.set()
+        assert busy.result() == PLAIN
+        back.result()
+        with pytest.raises(errors.Conflict, match="is over"):
+            late.result()
+    assert lamps.done == ["prepare vf1", "release vf0"]
+
+
+def test_a_late_message_of_a_cleaning_that_failed_does_not_reach_the_next_guest(make: Make, lamps: Lamps) -> None:
+    work = make()
+    lamps.failure = errors.DriverError("EIO")
+    with pytest.raises(errors.DriverError):
+        work.clean("first", unit())
+    lamps.failure = None
+    work.clean("second", unit(), ends="first")
+    with pytest.raises(errors.Conflict, match="first is over"):
+        work.clean("first", unit())
+
+
+def test_what_was_prepared_here_is_held_whatever_its_caller_knew_and_until_it_is_released(
+    make: Make, lamps: Lamps
+) -> None:
+    work = make()
+    work.prepare("bind", unit("vf0"), {})
+    work.clean("other", unit("vf1"))
+    assert lamps.held["clean vf1"] == {"0000:3b:00.1"}
+    make().clean("after a restart", unit("vf2"))
+    assert lamps.held["clean vf2"] == {"0000:3b:00.1"}
+    work.release("back", unit("vf0"))
+    work.clean("later", unit("vf3"))
+    make().clean("after a restart", unit("vf4"))
+    assert not lamps.held["release vf0"] | lamps.held["clean vf3"] | lamps.held["clean vf4"]
 
 
 def test_old_entries_go(tmp_path: Path) -> None:

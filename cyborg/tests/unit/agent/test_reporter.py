@@ -3,15 +3,24 @@
 
 import dataclasses
 import logging
+from pathlib import Path
 
 import pytest
+from oslo_config import cfg
 
+from cyborg.agent.reporter import Reporter
 from cyborg.domain import errors, view
-from cyborg.tests.placement_fixture import Request
-from cyborg.tests.unit.agent.conftest import FPGA, GPU, HOST, Rig, card
+from cyborg.domain.host_work import Unit
+from cyborg.drivers.host import Host
+from cyborg.drivers.loader import LoadedDriver
+from cyborg.placement.client import PlacementClient
+from cyborg.placement.publisher import Publisher
+from cyborg.tests.placement_fixture import PlacementFixture, Request
+from cyborg.tests.unit.agent.conftest import FPGA, GPU, HOST, MemoryConductor, Rig, SettableDriver, card
 
 CLASS = view.GENERIC_CLASS
 AGENT = "cyborg.agent"
+OUTAGES = "cyborg.outage"
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -48,6 +57,28 @@ def test_only_the_driver_that_sees_something_else_reports(rig: Rig) -> None:
     rig.reporter.run_once()
     assert rig.conductor.calls == ["sync", "report gpus"]
     assert rig.placement.inventories(provider)[CLASS]["total"] == 3
+
+
+class Cleaner(SettableDriver):
+    def clean(self, host: Host, unit: Unit) -> None:
+        """Done."""
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_report_says_what_its_driver_can_do_and_what_is_not_wanted_here_it_cannot(
+    placement: PlacementFixture, conf: cfg.ConfigOpts, tmp_path: Path, wanted: bool
+) -> None:
+    placement.create_provider(HOST)
+    conf.set_override("clean", wanted, "agent")
+    conductor = MemoryConductor()
+    drivers = [
+        LoadedDriver(name="cleaner", driver=Cleaner(card("0000:01:00.0", *GPU))),
+        LoadedDriver(name="looker", driver=SettableDriver(card("0000:02:00.0", *FPGA))),
+    ]
+    publisher = Publisher(PlacementClient.from_conf(conf), conf)
+    Reporter(conf, HOST, drivers, Host(sysfs=tmp_path), conductor=conductor, publisher=publisher).run_once()
+    able = {device.driver: device.capabilities for device in conductor.books.devices}
+    assert able == {"cleaner": {"cleans"} if wanted else frozenset(), "looker": frozenset()}
 
 
 def test_a_driver_that_fails_sends_nothing_and_one_that_sees_nothing_says_so(rig: Rig) -> None:
@@ -89,7 +120,7 @@ def test_a_provider_that_was_made_again_is_found_again(rig: Rig) -> None:
 def test_an_outage_of_the_conductor_is_logged_when_it_starts_and_when_it_ends(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, AGENT)
+    caplog.set_level(logging.INFO, OUTAGES)
     provider = rig.placement.create_provider(HOST)
     rig.reporter.run_once()
     rig.gpus.cards.clear()
@@ -118,7 +149,7 @@ def test_an_outage_of_placement_is_logged_when_it_starts_and_when_it_ends_withou
 ) -> None:
     provider = rig.placement.create_provider(HOST)
     rig.reporter.run_once()
-    caplog.set_level(logging.INFO, AGENT)
+    caplog.set_level(logging.INFO, OUTAGES)
     caplog.clear()
     rig.placement.down()
     rig.gpus.cards.clear()

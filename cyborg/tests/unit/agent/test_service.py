@@ -128,6 +128,19 @@ def test_stop_is_prompt(agent: Agent, books: MemoryConductor) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(HOST)]
 
 
+def test_an_agent_that_is_to_measure_does_it_in_a_thread_of_its_own(
+    conf: cfg.ConfigOpts, transport: messaging.Transport, tmp_path: Path, books: MemoryConductor
+) -> None:
+    conf.set_override("measure_interval", 60, "agent")
+    conf.set_override("driver", ["test"], "oslo_messaging_notifications")
+    agent = Agent(conf, transport, host_name=HOST, host=Host(sysfs=tmp_path), driver_names=["fake_driver"])
+    agent.start()
+    named = {thread.name for thread in threading.enumerate()}
+    agent.stop()
+    assert f"{HOST}-measure_periodically" in named
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(HOST)]
+
+
 @pytest.mark.parametrize(
     ("given", "configured", "name"),
     [("given", "configured", "given"), (None, "configured", "configured"), (None, None, "the-host")],

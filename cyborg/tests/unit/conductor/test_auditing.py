@@ -15,12 +15,13 @@ from cyborg.conductor.auditing import Auditor
 from cyborg.domain import arq, report
 from cyborg.domain.audit import Difference, Kind
 from cyborg.domain.shape import Layout
-from cyborg.store import models, operations
+from cyborg.store import host_list, models, operations
+from cyborg.store.records import Drift
 from cyborg.tests import builders
+from cyborg.tests.nova_compute import NovaCompute
 from cyborg.tests.placement_fixture import PlacementFixture
 from cyborg.tests.unit.conductor.conftest import NOVA, Cloud
 from cyborg.tests.unit.conductor.test_reshaping import CARDS, CLASS, GPUS, HOST, Site
-from cyborg.tests.unit.placement.test_nova_managed import NovaCompute
 
 
 @pytest.fixture
@@ -215,7 +216,7 @@ def test_an_operation_past_its_deadline_is_told(flat: Site) -> None:
 def test_novas_ceiling_is_compared_by_what_is_usable(
     cloud: Cloud, placement: PlacementFixture, conf: cfg.ConfigOpts, tmp_path: Path
 ) -> None:
-    nova = NovaCompute(placement, tmp_path)
+    nova = NovaCompute(placement, placement.create_provider(HOST), tmp_path)
     nova.start()
     site = Site(cloud, placement, conf, nova.provider)
     site.agent_round()
@@ -240,6 +241,37 @@ def test_many_hosts_are_read_in_pages(flat: Site, monkeypatch: pytest.MonkeyPatc
     for number in range(5):
         flat.cloud.host(f"other-{number}", provider=str(uuid.uuid4()))
     assert {one.host for one in found(flat)} == {f"other-{number}" for number in range(5)}
+
+
+def drift(site: Site, name: str = HOST) -> Drift | None:
+    with site.cloud.store.reading() as tx:
+        return host_list.get(tx, name).drift
+
+
+def test_what_an_audit_finds_is_shown_with_the_host_until_another_one_finds_it_mended(flat: Site) -> None:
+    flat.cloud.host("other", provider=str(uuid.uuid4()))
+    assert drift(flat) is None
+    flat.placement.put_traits(flat.root, [])
+    first, *others = found(flat, host=HOST)
+    noted = drift(flat)
+    assert noted is not None
+    assert noted.number == 1 + len(others)
+    assert noted.differences[0] == {"kind": str(first.kind), "subject": first.subject, "text": first.text}
+    assert drift(flat, "other") is None, "nobody looked there"
+    found(flat, host=HOST, repair=True)
+    flat.agent_round()
+    assert found(flat, host=HOST) == []
+    mended = drift(flat)
+    assert mended is not None
+    assert (mended.number, mended.differences) == (0, ())
+
+
+def test_what_an_audit_mends_is_not_kept_as_a_difference(flat: Site) -> None:
+    flat.placement.put_traits(flat.root, [])
+    assert all(one.repaired for one in found(flat, repair=True))
+    noted = drift(flat)
+    assert noted is not None
+    assert noted.number == 0
 
 
 def test_the_command_prints_lines_and_says_by_its_status_whether_all_is_well(

@@ -13,10 +13,12 @@ from cyborg.conductor import service
 from cyborg.conductor.announcer import Announcer
 from cyborg.conductor.audit_rounds import AuditRounds
 from cyborg.conductor.expiry import BATCH, Expiry
+from cyborg.conductor.notices import Notices
 from cyborg.conductor.recurring import Notes, Recurring, Turn
 from cyborg.conf import new_config
 from cyborg.domain import errors
 from cyborg.rpc import agent, messaging
+from cyborg.rpc.notifications import Notifier
 from cyborg.store import models, operations
 from cyborg.tests.placement_fixture import PlacementFixture
 from cyborg.tests.unit.conductor.conftest import NOVA, Cloud
@@ -173,11 +175,13 @@ def test_without_credentials_for_placement_there_are_no_audits_and_one_line_says
     caplog.set_level(logging.INFO, "cyborg")
     conf.set_override("transport_url", "fake://")
     announcing = Announcer(agent.AgentClient(conf, messaging.get_transport(conf)))
-    work = service.recurring_work(conf, cloud.store, announcing)
+    notices = Notices(cloud.store, Notifier(conf, "conductor"))
+    work = service.recurring_work(conf, cloud.store, announcing, notices)
     assert [one.name for one in work] == ["host_watch", "arq_expiry"]
     assert len([one for one in caplog.records if "No credentials in [placement]" in one.getMessage()]) == 1
     conf.set_override("auth_type", "admin_token", group="placement")
     conf.set_override("arq_expiry", 0, group="conductor")
-    assert [one.name for one in service.recurring_work(conf, cloud.store, announcing)] == ["host_watch", "audit"]
+    work = service.recurring_work(conf, cloud.store, announcing, notices)
+    assert [one.name for one in work] == ["host_watch", "audit"]
     conf.set_override("audit_interval", 0, group="conductor")
-    assert [one.name for one in service.recurring_work(conf, cloud.store, announcing)] == ["host_watch"]
+    assert [one.name for one in service.recurring_work(conf, cloud.store, announcing, notices)] == ["host_watch"]

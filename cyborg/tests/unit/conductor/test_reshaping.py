@@ -20,9 +20,9 @@ from cyborg.placement.mover import Consumer, Mover
 from cyborg.placement.publisher import Publisher
 from cyborg.store import arqs, hosts
 from cyborg.tests import builders
+from cyborg.tests.nova_compute import NovaCompute
 from cyborg.tests.placement_fixture import PlacementFixture
 from cyborg.tests.unit.conductor.conftest import NOVA, Cloud
-from cyborg.tests.unit.placement.test_nova_managed import NovaCompute
 
 HOST = "compute-1"
 CLASS = view.GENERIC_CLASS
@@ -323,7 +323,7 @@ def test_an_unknown_host_is_named(site: Site) -> None:
 def managed(
     cloud: Cloud, placement: PlacementFixture, conf: cfg.ConfigOpts, tmp_path: Path
 ) -> tuple[Site, NovaCompute]:
-    nova = NovaCompute(placement, tmp_path)
+    nova = NovaCompute(placement, placement.create_provider(HOST), tmp_path)
     nova.start()
     site = Site(cloud, placement, conf, nova.provider)
     site.agent_round()

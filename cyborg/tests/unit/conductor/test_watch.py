@@ -13,6 +13,7 @@ from oslo_config import cfg
 from sqlalchemy import update
 
 from cyborg.conductor.announcer import Announcer
+from cyborg.conductor.notices import Notices
 from cyborg.conductor.recurring import Recurring
 from cyborg.conductor.watch import Watch
 from cyborg.conf import new_config
@@ -20,6 +21,7 @@ from cyborg.domain import errors, view
 from cyborg.domain.shape import Layout
 from cyborg.placement.mover import Mover
 from cyborg.rpc import agent
+from cyborg.rpc.notifications import Notifier
 from cyborg.store import models, operations
 from cyborg.tests import builders
 from cyborg.tests.placement_fixture import PlacementFixture, Request
@@ -55,9 +57,13 @@ class Views(agent.AgentClient):
         self.views.put(wanted)
 
 
+def notices(site: Site) -> Notices:
+    return Notices(site.cloud.store, Notifier(site.conf, "conductor"))
+
+
 def watch(site: Site, *, views: Views | None = None, reaches_placement: bool = True) -> Recurring:
     mover = (lambda: Mover(site.client)) if reaches_placement else None
-    made = Watch(site.conf, site.cloud.store, Announcer(views or Views()), mover)
+    made = Watch(site.conf, site.cloud.store, Announcer(views or Views()), mover, notices(site))
     made._listening_since = time.monotonic() - 3600
     return Recurring("tested_watch", 0, site.cloud.store, made.run)
 
@@ -146,7 +152,7 @@ def test_without_placement_the_host_is_marked_and_an_audit_closes_it(site: Site)
 
 def test_a_conductor_that_has_just_started_takes_nobody_for_down(site: Site) -> None:
     silence(site)
-    fresh = Watch(site.conf, site.cloud.store, Announcer(Views()), lambda: Mover(site.client))
+    fresh = Watch(site.conf, site.cloud.store, Announcer(Views()), lambda: Mover(site.client), notices(site))
     Recurring("tested_watch", 0, site.cloud.store, fresh.run).run_once()
     assert site.host().down_since is None
     assert site.offered()

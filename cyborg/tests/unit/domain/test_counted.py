@@ -7,6 +7,7 @@ import pytest
 
 from cyborg.domain import choice, errors, inventory, profile, report, reshape, view
 from cyborg.domain.shape import Layout, Naming, Shape
+from cyborg.tests.unit.domain.test_choice import released
 from cyborg.tests.unit.domain.test_layout_nested import GPU, REGION, ROOT, by_name, hold, mixed
 from cyborg.tests.unit.domain.test_reshape import SERVER, requests
 
@@ -44,7 +45,7 @@ def test_a_holder_whose_allocation_does_not_is_reserved_there_until_it_is_releas
     before = mixed(COUNTED)
     after, _ = choice.claim(before, [want(ALL)])
     assert shown(after) == {ALL: (2, 0), GPUS: (1, 1), FPGAS: (1, 0)}
-    assert shown(choice.release(after, {"r"})) == shown(before)
+    assert shown(released(after, "r")) == shown(before)
 
 
 def test_nested_providers_count_their_units_under_both_names() -> None:

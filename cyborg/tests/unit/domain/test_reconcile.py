@@ -173,7 +173,8 @@ CARDS = st.lists(
         card,
         st.sampled_from([f"0000:{bus:02x}:00.0" for bus in range(6)]),
         units=st.integers(0, 3),
-        health=st.sampled_from(report.Health),
+        # What cannot be told any more after it had failed stays failed, however often it is seen.
+        health=st.sampled_from(sorted(set(report.Health) - {report.Health.UNKNOWN})),
     ),
     max_size=6,
     unique_by=lambda device: device.address,
@@ -200,3 +201,31 @@ def test_no_report_ever_takes_an_accelerator_from_its_holder(
     now = after(held, *[seen(*second)] * 4)
     before = {unit.uuid: unit.holder for _, _, unit in held.units()}
     assert before.items() <= {unit.uuid: unit.holder for _, _, unit in now.units()}.items()
+
+
+def test_reports_keep_what_is_under_way_and_never_make_an_unclean_unit_free() -> None:
+    """Data of the last tenant is still there when the card comes back."""
+    stored = after(EMPTY, seen(card("0000:01:00.0", units=3)))
+    marks: list[dict[str, object]] = [{"work": "w", "attached": {"bus": "1"}}, {"work": "v", "quarantine": "why"}, {}]
+    by_uuid = {unit.uuid: mark for (_, _, unit), mark in zip(stored.units(), marks, strict=True)}
+    marked = stored.map_accelerators(
+        lambda unit: dataclasses.replace(unit, **by_uuid[unit.uuid])  # type: ignore[arg-type]
+    )
+    assert after(marked, seen(card("0000:01:00.0", units=3))) == marked
+    gone = after(marked, seen(), seen(), seen())
+    assert [(unit.work, unit.missing) for _, _, unit in gone.units()] == [("w", True), ("v", True)]
+    back = after(gone, seen(card("0000:01:00.0", units=3)))
+    assert [(unit.work, unit.quarantine, unit.missing) for _, _, unit in back.units()] == [
+        ("w", None, False),
+        ("v", "why", False),
+        (None, None, False),
+    ]
+
+
+def test_a_device_can_do_what_its_driver_can() -> None:
+    able = dataclasses.replace(seen(A), capabilities=frozenset({"cleans"}))
+    assert able.digest != seen(A).digest
+    stored = after(EMPTY, able)
+    assert stored.devices[0].capabilities == {"cleans"}
+    assert after(stored, seen()).devices[0].capabilities == {"cleans"}
+    assert after(stored, seen(A)).devices[0].capabilities == frozenset()

@@ -4,7 +4,7 @@
 import dataclasses
 
 from cyborg.domain import choice, inventory, report, view
-from cyborg.tests.unit.domain.test_choice import FPGA, GPU, device, host, want
+from cyborg.tests.unit.domain.test_choice import FPGA, GPU, device, host, released, want
 
 PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
 
@@ -31,7 +31,7 @@ def test_the_traits_of_the_last_card_of_a_kind_go_with_its_claim_and_come_back_o
     assert only(after).traits == FPGA
     assert only(after).withdrawn == GPU
     assert only(after).inventories["CUSTOM_ACCELERATOR"].reserved == 0
-    assert only(choice.release(after, {"r"})) == only(before)
+    assert only(released(after, "r")) == only(before)
 
 
 def test_a_card_that_may_not_be_used_is_reserved_and_shows_no_trait() -> None:
@@ -39,6 +39,8 @@ def test_a_card_that_may_not_be_used_is_reserved_and_shows_no_trait() -> None:
         {"status": inventory.DeviceStatus.MAINTAINING},
         {"health": report.Health.FAILED},
         {"absences": 2},
+        {"unit": {"work": "w"}},
+        {"unit": {"work": "w", "quarantine": "it does not answer"}},
     ):
         provider = only(mixed(**changes))
         assert provider.inventories["CUSTOM_ACCELERATOR"] == view.Amount(total=2, reserved=1)
@@ -50,7 +52,7 @@ def test_a_held_card_that_is_disabled_is_counted_by_its_consumer_alone() -> None
     off = dataclasses.replace(after.devices[0], status=inventory.DeviceStatus.MAINTAINING)
     after = dataclasses.replace(after, devices=(off, after.devices[1]))
     assert only(after).inventories["CUSTOM_ACCELERATOR"].reserved == 0
-    assert only(choice.release(after, {"r"})).inventories["CUSTOM_ACCELERATOR"].reserved == 1
+    assert only(released(after, "r")).inventories["CUSTOM_ACCELERATOR"].reserved == 1
 
 
 def test_the_generation_grows_only_when_something_shows() -> None:

@@ -4,7 +4,6 @@
 import dataclasses
 import logging
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,56 +13,15 @@ from cyborg.domain import view
 from cyborg.domain.shape import Layout, Naming, Shape
 from cyborg.placement.client import PlacementClient
 from cyborg.placement.publisher import Publisher
+from cyborg.tests.nova_compute import OWN, NovaCompute
 from cyborg.tests.placement_fixture import PlacementFixture, Request
 from cyborg.tests.unit.domain.test_layout_nested import mixed
 from cyborg.tests.unit.placement.builders import CLASS, FPGA, GPU, HOST, host_view
 
-OWN = {"VCPU": {"total": 8}, "MEMORY_MB": {"total": 4096}}
-
-
-class NovaCompute:
-    """Does to its provider what nova-compute does.
-
-    It reads the provider config files once, when it starts. A refresh replaces the whole inventory when a field that
-    it sets itself differs; fields that it does not set are not compared, and lost when it writes.
-    """
-
-    def __init__(self, placement: PlacementFixture, directory: Path) -> None:
-        self._placement = placement
-        self._directory = directory
-        self._inventories: dict[str, dict[str, Any]] = {}
-        self.provider = placement.create_provider(HOST)
-
-    def start(self) -> None:
-        self._inventories = {**OWN, **self._additional()}
-        self.refresh()
-        traits = self._placement.traits(self.provider) | {"COMPUTE_NODE", "OWNER_NOVA"}
-        self._placement.put_traits(self.provider, traits)
-
-    def refresh(self) -> None:
-        shown = self._placement.inventories(self.provider)
-        same = set(shown) == set(self._inventories) and all(
-            shown[name][field] == value for name, fields in self._inventories.items() for field, value in fields.items()
-        )
-        if not same:
-            self._placement.put_inventories(self.provider, self._inventories)
-
-    def _additional(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        for path in sorted(self._directory.glob("*.yaml")):
-            document = yaml.safe_load(path.read_text())
-            assert document["meta"] == {"schema_version": "1.0"}
-            for provider in document["providers"]:
-                assert "traits" not in provider
-                if provider["identification"] in ({"uuid": self.provider}, {"uuid": "$COMPUTE_NODE"}):
-                    for entry in provider["inventories"]["additional"]:
-                        found |= entry
-        return found
-
 
 @pytest.fixture
 def nova(placement: PlacementFixture, tmp_path: Path) -> NovaCompute:
-    nova = NovaCompute(placement, tmp_path)
+    nova = NovaCompute(placement, placement.create_provider(HOST), tmp_path)
     nova.start()
     return nova
 
@@ -310,7 +268,7 @@ def test_owner_cyborg_is_refused_once_and_inventory_is_not_written(
 def test_what_was_written_before_nova_put_its_traits_there_is_taken_back(
     placement: PlacementFixture, publisher: Publisher, tmp_path: Path, claimed: bool
 ) -> None:
-    nova = NovaCompute(placement, tmp_path)
+    nova = NovaCompute(placement, placement.create_provider(HOST), tmp_path)
     wanted = host_view(nova.provider, 2, shown=GPU)
     publisher.publish(wanted)
     assert shown(placement, nova) == (2, 0)

@@ -2,9 +2,11 @@
 """With a real broker: queues are replicated ones by default, and nobody waits for ever."""
 
 import os
+import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from amqp import exceptions
@@ -12,6 +14,7 @@ from kombu.connection import Connection
 
 from cyborg.domain import errors
 from cyborg.rpc import messaging
+from cyborg.tests.functional.broker_proxy import Proxy
 from cyborg.tests.unit.rpc.test_messaging import CALLER, TOPIC, Rig, make_conf
 
 VARIABLE = "CYBORG_TEST_RABBITMQ"
@@ -92,3 +95,35 @@ def test_a_broker_that_is_not_there_is_given_up_before_long() -> None:
     with pytest.raises(errors.Unavailable):
         client.call(CALLER, "echo", value=1)
     assert time.monotonic() - begun < 60
+
+
+def test_a_broker_that_falls_silent_keeps_nobody_waiting_for_longer_than_that(url: str, rig: Rig) -> None:
+    with Proxy(url) as proxy:
+        conf = make_conf(transport_url=proxy.url, bind_timeout=3, control_exchange=rig.conf.control_exchange)
+        client = messaging.Client(conf, messaging.get_transport(conf), TOPIC)
+        assert client.call(CALLER, "echo", value=1) == 1
+        proxy.hold()
+        begun = time.monotonic()
+        with pytest.raises(errors.Unavailable, match="within 3 seconds"):
+            client.call(CALLER, "echo", value=2)
+        assert time.monotonic() - begun < 10
+
+
+def test_what_comes_in_while_a_server_stops_is_served_by_it_or_by_another(rig: Rig) -> None:
+    enough = threading.Event()
+
+    def call() -> int:
+        answers = 0
+        while not enough.is_set():
+            answers += rig.client.call(CALLER, "echo", value=1)
+        return answers
+
+    with ThreadPoolExecutor(3) as pool:
+        callers = [pool.submit(call) for _ in range(3)]
+        for _ in range(3):
+            other = messaging.get_server(messaging.get_transport(rig.conf), TOPIC, "host-1", [rig.endpoint])
+            other.start()
+            other.stop()
+            other.wait()
+        enough.set()
+        assert all(caller.result() for caller in callers)

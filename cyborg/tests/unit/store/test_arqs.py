@@ -183,8 +183,8 @@ def test_a_request_that_holds_an_accelerator_is_neither_unbound_nor_deleted(stor
     assert found.state is arq.State.INITIAL
 
 
-def test_a_request_shows_the_handle_of_what_it_holds(store: Store) -> None:
-    (one,) = requests(store)
+def test_a_bound_request_shows_the_handle_of_what_it_holds(store: Store) -> None:
+    (one,) = requests(store, state=arq.State.BOUND)
     hold_one(store, one)
     handle = read(store, one)[0].attach_handle
     assert handle is not None
@@ -193,8 +193,52 @@ def test_a_request_shows_the_handle_of_what_it_holds(store: Store) -> None:
         assert arqs.get(tx, [one.uuid], lock=True)[one.uuid].attach_handle == handle
 
 
+@pytest.mark.parametrize("state", sorted(set(arq.State) - {arq.State.BOUND}))
+def test_what_is_not_bound_yet_shows_no_handle(engine_store: Store, state: arq.State) -> None:
+    (one,) = requests(engine_store, state=state)
+    hold_one(engine_store, one)
+    assert read(engine_store, one)[0].attach_handle is None
+
+
+def test_what_a_preparation_made_is_attached_in_the_place_of_what_reports_say(store: Store) -> None:
+    (one,) = requests(store, state=arq.State.BOUND)
+    hold_one(store, one)
+    made: dict[str, str | None] = {"bus": "3b", "of": None}
+    host = builders.stored(store)
+    attached = host.map_accelerators(lambda unit: dataclasses.replace(unit, attached=made))
+    with store.transaction() as tx:
+        hosts.save(tx, host, attached)
+    handle = read(store, one)[0].attach_handle
+    assert handle is not None
+    assert handle.info == made
+
+
+def test_a_bind_that_began_is_undone_to_what_each_request_was(store: Store) -> None:
+    first, second, bound = requests(store)[0], requests(store, state=arq.State.UNBOUND)[0], requests(store)[0]
+    mine = [dataclasses.replace(binding(one), project_id="project-b") for one in (first, second)]
+    with store.transaction() as tx:
+        arqs.bind(tx, mine, state=arq.State.BIND_STARTED)
+        arqs.bind(tx, [binding(bound)])
+    with store.transaction() as tx:
+        assert arqs.undo(tx, {one.uuid: arq.former(one) for one in (first, second, bound)}) == 2
+        assert arqs.undo(tx, {}) == 0
+    found = read(store, first, second, bound)
+    assert [(one.state, one.project_id, one.hostname) for one in found] == [
+        (arq.State.INITIAL, "project-a", None),
+        (arq.State.UNBOUND, "project-a", None),
+        (arq.State.BOUND, "project-a", HOST),
+    ]
+
+
+def test_what_holds_an_accelerator_is_not_undone(store: Store) -> None:
+    (one,) = requests(store, state=arq.State.BIND_STARTED)
+    hold_one(store, one)
+    with store.transaction() as tx:
+        assert arqs.undo(tx, {one.uuid: arq.former(builders.request())}) == 0
+
+
 def test_who_waited_for_a_locked_request_sees_what_it_holds_by_now(store: Store) -> None:
-    (one,) = requests(store)
+    (one,) = requests(store, state=arq.State.BOUND)
     host = builders.apply(store, builders.seen(builders.card(1)))
     unit = host.devices[0].deployables[0].accelerators[0]
 

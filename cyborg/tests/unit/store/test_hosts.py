@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, null, select
 
 from cyborg.domain import errors, inventory, reconcile, report
 from cyborg.domain.shape import Layout, Naming, Shape
@@ -355,6 +355,7 @@ def test_a_decision_on_a_host_that_changed_meanwhile_is_refused(store: Store) ->
         {"absences": 2},
         {"facts": {}},
         {"health_reasons": ("gone",)},
+        {"capabilities": frozenset({"cleans"})},
         {"type": report.DeviceType.QAT},
     ],
 )
@@ -411,3 +412,29 @@ def test_only_the_report_that_was_asked_for_is_noted(store: Store) -> None:
                 hosts.set_digest(tx, host, "a", "1", old)
         hosts.set_digest(tx, host, "a", "3")
         assert hosts.sync(tx, HOST, None, {"a": "3", "b": ""}).sequences == {"a": 3, "b": 0}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"work": "33333333-3333-4333-8333-333333333333"},
+        {"work": "33333333-3333-4333-8333-333333333333", "quarantine": "it does not answer"},
+        {"attached": {"bus": "3b", "physical_network": None}},
+    ],
+)
+def test_every_mark_of_host_work_is_written_and_taken_away(store: Store, change: dict[str, Any]) -> None:
+    host = apply(store, seen(card(1)))
+
+    def marked(of: inventory.Host, marks: dict[str, Any]) -> inventory.Host:
+        return of.map_accelerators(lambda unit: dataclasses.replace(unit, **marks))
+
+    with store.transaction() as tx:
+        hosts.save(tx, host, marked(host, change))
+    assert stored(store) == marked(host, change)
+    now_stored = stored(store)
+    with store.transaction() as tx:
+        hosts.save(tx, now_stored, host)
+    assert stored(store) == host
+    with store.reading() as tx:
+        row = tx.execute(select(models.Accelerator.id).where(models.Accelerator.attached.is_(null()))).all()
+    assert row, "nothing attached is SQL NULL"

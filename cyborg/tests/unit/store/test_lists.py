@@ -6,15 +6,18 @@ from collections import Counter
 
 import pytest
 
-from cyborg.domain import errors, inventory, report
+from cyborg.domain import audit, errors, inventory, report
 from cyborg.domain.names import provider_uuid
 from cyborg.domain.shape import Layout, Shape
 from cyborg.store import accelerators, attributes, deployables, devices, host_list, hosts, paging
+from cyborg.store.columns import now
 from cyborg.store.engine import Store
 from cyborg.store.models import Origin
 from cyborg.tests.databases import recorded
 from cyborg.tests.unit.store import builders
 from cyborg.tests.unit.store.builders import HOST, PROVIDER, apply, card, fpga, seen
+
+WORK = "33333333-3333-4333-8333-333333333333"
 
 
 @pytest.fixture
@@ -160,9 +163,10 @@ def test_each_list_is_one_statement_however_much_hardware_there_is(store: Store,
 
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("marks", [{}, {"work": WORK}, {"work": WORK, "quarantine": "it does not answer"}])
 @pytest.mark.parametrize("host_status", inventory.HostStatus)
 def test_the_database_says_of_each_accelerator_what_the_domain_says(
-    store: Store, missing: bool, held: bool, host_status: inventory.HostStatus
+    store: Store, missing: bool, held: bool, marks: dict[str, str], host_status: inventory.HostStatus
 ) -> None:
     cards = [card(number) for number in range(8)]
     host = apply(store, seen(*cards))
@@ -178,7 +182,11 @@ def test_the_database_says_of_each_accelerator_what_the_domain_says(
     ):
         part = device.deployables[0]
         unit = dataclasses.replace(
-            part.accelerators[0], missing=missing, holder=requests[number].uuid if held else None
+            part.accelerators[0],
+            missing=missing,
+            holder=requests[number].uuid if held else None,
+            work=marks.get("work"),
+            quarantine=marks.get("quarantine"),
         )
         changed = dataclasses.replace(
             device,
@@ -196,7 +204,7 @@ def test_the_database_says_of_each_accelerator_what_the_domain_says(
     with store.reading() as tx:
         assert {one.uuid: one.state for one in accelerators.page(tx)} == expected
         for state in inventory.AcceleratorState:
-            found = {one.uuid for one in accelerators.page(tx, accelerators.Filter(state=state))}
+            found = {one.uuid for one in accelerators.page(tx, accelerators.Filter(states=[state]))}
             assert found == {uuid for uuid, known in expected.items() if known is state}
         (shown,) = host_list.page(tx)
     assert shown.accelerators == Counter(str(state) for state in expected.values())
@@ -211,7 +219,43 @@ def test_a_host_shows_when_it_was_heard_of_and_what_its_drivers_reported(hardwar
         assert host_list.get(tx, HOST) == host_list.get(tx, first.uuid) == first
     assert (first.name, first.provider_uuid, [one.driver for one in first.reports]) == (HOST, PROVIDER, ["fake_driver"])
     assert first.seen_at is not None
+    assert (first.down_since, first.drift) == (None, None)
     assert (second.seen_at, second.reports, second.accelerators) == (None, (), {"free": 1})
+
+
+def difference(number: int) -> audit.Difference:
+    return audit.Difference(kind=audit.Kind.TRAIT_EXTRA, host=HOST, subject=f"CUSTOM_{number}", text="shown")
+
+
+def test_a_host_shows_how_many_differences_were_found_there_and_the_first_of_them(hardware: Store) -> None:
+    many = [difference(number) for number in range(host_list.KEPT + 5)]
+    with hardware.transaction() as tx, recorded(hardware) as statements:
+        host_list.note_drift(tx, now(), {HOST: many, "compute-2": [], "gone": many})
+        assert len(statements) == 1
+    with hardware.reading() as tx:
+        first, second = host_list.page(tx)
+    assert first.drift is not None
+    assert second.drift is not None
+    assert (first.drift.number, len(first.drift.differences)) == (len(many), host_list.KEPT)
+    assert first.drift.differences[0] == {"kind": "trait_extra", "subject": "CUSTOM_0", "text": "shown"}
+    assert (second.drift.number, second.drift.differences) == (0, ())
+
+
+def test_what_was_found_stays_while_reports_come_and_shows_the_last_look(hardware: Store) -> None:
+    with hardware.transaction() as tx:
+        host_list.note_drift(tx, now(), {HOST: [difference(1)]})
+    apply(hardware, seen(card(1, units=2)))
+    with hardware.reading() as tx:
+        before = host_list.get(tx, HOST).drift
+    assert before is not None
+    assert before.number == 1
+    with hardware.transaction() as tx:
+        host_list.note_drift(tx, now(), {HOST: []})
+    with hardware.reading() as tx:
+        after = host_list.get(tx, HOST).drift
+    assert after is not None
+    assert after.number == 0
+    assert after.looked_at > before.looked_at
 
 
 @pytest.mark.parametrize(
@@ -220,7 +264,7 @@ def test_a_host_shows_when_it_was_heard_of_and_what_its_drivers_reported(hardwar
         (accelerators.Filter(hostname=HOST), 7),
         (accelerators.Filter(hostname="compute-2"), 1),
         (accelerators.Filter(hostname="compute-3"), 0),
-        (accelerators.Filter(hostname=HOST, state="free"), 7),
+        (accelerators.Filter(hostname=HOST, states=["free"]), 7),
         (accelerators.Filter(device_uuid="none"), 0),
         (accelerators.Filter(deployable_uuid="none"), 0),
     ],
@@ -241,3 +285,18 @@ def test_a_device_counts_its_changes(store: Store) -> None:
         devices.check_generation(tx, row.uuid, 1)
         with pytest.raises(errors.Conflict, match="generation 1, not 0"):
             devices.check_generation(tx, row.uuid, 0)
+
+
+@pytest.mark.parametrize(("table", "column"), [("hosts", "layout"), ("devices", "status"), ("accelerators", "type")])
+def test_what_a_newer_release_says_of_a_host_is_listed_and_nothing_is_decided_by_it(
+    hardware: Store, table: str, column: str
+) -> None:
+    lists = (host_list.page, devices.page, deployables.page, accelerators.page)
+    with hardware.reading() as tx:
+        before = [len(page(tx)) for page in lists]
+    with hardware.transaction() as tx:
+        tx.exec_driver_sql(f"UPDATE {table} SET {column} = 'newer'")  # noqa: S608 - names of ours
+    with hardware.reading() as tx:
+        assert [len(page(tx)) for page in lists] == before
+        with pytest.raises(ValueError, match="newer"):
+            hosts.load(tx, HOST)

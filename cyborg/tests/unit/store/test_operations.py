@@ -4,8 +4,9 @@
 import datetime
 
 import pytest
+from sqlalchemy import select
 
-from cyborg.store import operations
+from cyborg.store import models, operations
 from cyborg.store.engine import Store
 from cyborg.tests.databases import recorded
 from cyborg.tests.unit.store import builders
@@ -93,6 +94,81 @@ def test_an_owner_that_lost_its_lease_can_neither_finish_nor_postpone(store: Sto
         assert not operations.finish(tx, one, owner="slow")
         assert not operations.postpone(tx, one, owner="slow", error="late", next_at=operations.now())
         assert operations.finish(tx, one, owner="quick")
+
+
+def test_a_lease_is_held_for_longer_by_its_owner_alone(store: Store) -> None:
+    mine, theirs = add(store, 2)
+    take(store, "me", limit=1)
+    take(store, "other", limit=1)
+    with store.transaction() as tx:
+        until = operations.now() + LEASE * 5
+        assert operations.renew(tx, [mine.uuid, theirs.uuid], owner="me", lease_until=until) == 1
+    assert [one.uuid for one in take(store, "third", after=LEASE * 2)] == [theirs.uuid]
+
+
+def test_what_was_not_begun_is_anybodys_at_once(store: Store) -> None:
+    mine, _ = add(store, 2)
+    take(store, "me")
+    with store.transaction() as tx:
+        assert operations.let_go(tx, [mine.uuid], owner="other") == 0
+        assert operations.let_go(tx, [mine.uuid], owner="me") == 1
+        assert operations.let_go(tx, [], owner="me") == 0
+    assert [one.uuid for one in take(store, "other")] == [mine.uuid]
+
+
+def test_what_was_given_up_is_kept_and_never_due_again(store: Store) -> None:
+    (one,) = add(store, deadline=operations.now() - LEASE)
+    take(store)
+    with store.transaction() as tx:
+        assert not operations.give_up(tx, one, owner="other", error="not mine")
+        assert operations.give_up(tx, one, owner="me", error="it never answered")
+    assert take(store, after=LEASE * 100) == []
+    with store.reading() as tx:
+        kept = tx.execute(select(models.Operation)).one()
+        assert operations.late(tx, operations.now()) == []
+    assert (kept.last_error, kept.attempts, kept.owner) == ("it never answered", 1, None)
+    assert kept.ended_at is not None
+
+
+def test_what_was_given_up_goes_after_a_while_and_nothing_else_does(store: Store) -> None:
+    work = add(store, 4)
+    take(store)
+    with store.transaction() as tx:
+        for one in work[:3]:
+            operations.give_up(tx, one, owner="me", error="why")
+    with store.transaction() as tx:
+        assert operations.purge(tx, operations.now() - LEASE, 10) == 0
+        assert operations.purge(tx, operations.now() + LEASE, 2) == 2
+        assert operations.purge(tx, operations.now() + LEASE, 2) == 1
+    with store.reading() as tx:
+        assert tx.execute(select(models.Operation.uuid)).scalars().all() == [work[3].uuid]
+
+
+def test_a_host_that_is_back_is_asked_at_once(store: Store) -> None:
+    add(store, hostname="back", next_at=operations.now() + LEASE)
+    add(store, hostname="away", next_at=operations.now() + LEASE)
+    add(store, hostname="back", owner="me", lease_until=operations.now() + LEASE)
+    with store.transaction() as tx:
+        assert operations.hasten(tx, "back") == 1
+    assert [(one.hostname, one.owner) for one in take(store, "other")] == [("back", "other")]
+
+
+def test_only_kinds_that_are_known_are_taken_and_what_they_are_about_stays(store: Store) -> None:
+    add(store, hostname="host-1", subject=builders.INSTANCE)
+    moment = operations.now()
+    with store.transaction() as tx:
+        assert not operations.take_due(tx, owner="old", lease_until=moment + LEASE, kinds=["another"])
+        (one,) = operations.take_due(tx, owner="new", lease_until=moment + LEASE, kinds=["event", "another"])
+    assert (one.hostname, one.subject) == ("host-1", builders.INSTANCE)
+
+
+def test_work_that_failed_may_have_learnt_something(store: Store) -> None:
+    (one,) = add(store)
+    take(store)
+    with store.transaction() as tx:
+        operations.postpone(tx, one, owner="me", error="no", next_at=operations.now(), payload={"refusals": 1})
+    (again,) = take(store)
+    assert again.payload == {"refusals": 1}
 
 
 @pytest.mark.parametrize("limit", [1, 7, 50])

@@ -17,10 +17,11 @@ LOG = log.getLogger(__name__)
 
 
 class Outage:
-    """``what`` is the subject of the log lines."""
+    """``what`` is the subject of the log lines, ``again`` when it is tried the next time."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, again: str = "with every report") -> None:
         self._what = what
+        self._again = again
         self._trouble: str | None = None
 
     @contextlib.contextmanager
@@ -42,7 +43,7 @@ class Outage:
         # A service that is away fails in many words, each of which says the same.
         trouble = exc.code if isinstance(exc, errors.Unavailable) else exc.message
         if trouble != self._trouble:
-            LOG.warning("%s: %s It is tried again with every report.", self._what, exc.message)
+            LOG.warning("%s: %s It is tried again %s.", self._what, exc.message, self._again)
         self._trouble = trouble
 
     def is_over(self) -> None:

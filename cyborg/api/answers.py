@@ -6,6 +6,7 @@ parse. HEAD is GET without the body.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +25,8 @@ from cyborg.domain import errors
 LOG = log.getLogger(__name__)
 JSON = "application/json"
 REQUEST_ID = "openstack.request_id"
+#: Links are made of it.
+_HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
 
 
 class Answers:
@@ -69,6 +72,8 @@ def _check_readable(request: Request) -> None:
         raise errors.InvalidRequest("The URL is not UTF-8.") from exc
     if "\0" in text:
         raise errors.InvalidRequest("The URL must not contain NUL characters.")
+    if not _HOST.fullmatch(request.host):
+        raise errors.InvalidRequest("The Host header names no host.")
 
 
 def _failure(request: Request, error: Exception) -> webob.Response:

@@ -38,6 +38,7 @@ ACCELERATORS = Version(2, 6)
 HOSTS = Version(2, 7)
 PROFILE_UPDATE = Version(2, 8)
 DRAIN = Version(2, 9)
+OPERATIONS = Version(2, 10)
 
 #: What each version added, in the words of the API reference.
 HISTORY = {
@@ -54,6 +55,10 @@ HISTORY = {
     HOSTS: "``hosts``: when agents and drivers reported, how many accelerators there are; hosts are disabled.",
     PROFILE_UPDATE: "Device profiles are changed, and may be private and shared with chosen projects.",
     DRAIN: "Devices in use are disabled only with ``drain``; ``dry_run`` shows what disabling or enabling would do.",
+    OPERATIONS: (
+        "``operations``: work that is still to do, and what was given up; ``drift`` of hosts, found by the last audit; "
+        "``fault`` of accelerators, and their states ``reserved`` and ``cleaning``."
+    ),
 }
 MAX = max(HISTORY)
 

@@ -137,16 +137,24 @@ class Request(pecan.Request):
             raw = self._read()
         except webob.exc.HTTPRequestEntityTooLarge as exc:
             raise api_errors.TooLarge(str(exc.detail)) from exc
+        except (OSError, ValueError) as exc:  # what servers raise when the client sends wrong pieces, or hangs up
+            raise errors.InvalidRequest("The body cannot be read to its end; send it again.") from exc
         return _parse(raw)
 
     def _read(self) -> bytes:
-        """The bytes of the body, in pieces: a limit that is passed must not be noticed in the end only."""
+        """The bytes of the body, in pieces: a limit that is passed must not be noticed in the end only.
+
+        ValueError for one that is not as long as it was said to be.
+        """
         if not self.is_body_readable:
             return b""
-        source = self.environ["wsgi.input"]
-        if self.content_length is not None:
-            return bytes(source.read(self.content_length))
-        return b"".join(iter(lambda: source.read(CHUNK), b""))
+        source, length = self.environ["wsgi.input"], self.content_length
+        if length is None:
+            return b"".join(iter(lambda: source.read(CHUNK), b""))
+        found = bytes(source.read(length)) if length > 0 else b""
+        if len(found) != length:
+            raise ValueError(f"{len(found)} of {length} bytes")
+        return found
 
     def read_query(self) -> dict[str, Any]:
         """The query's arguments by name, checked; lists where the schema says "array", else the text."""

@@ -7,11 +7,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from openstack import exceptions
 
-#: The versions in which what we call came.
-ACCELERATORS = "2.6"
-HOSTS = "2.7"
+#: The versions in which what we call came, or last changed.
 PROFILE_UPDATE = "2.8"
-DRAIN = "2.9"
+OPERATIONS = "2.10"
 
 Found = Mapping[str, Any]
 

@@ -39,7 +39,7 @@ class SetDevice(command.ShowOne):
         device = f"{COLLECTION}/{parsed_args.device}"
         asked = {"drain": parsed_args.drain or None, "dry_run": parsed_args.dry_run or None}
         asked["generation"] = parsed_args.generation
-        effect = calls.told(client, f"{device}/{parsed_args.verb}", calls.DRAIN, asked)
+        effect = calls.told(client, f"{device}/{parsed_args.verb}", calls.OPERATIONS, asked)
         if effect is not None:
             return EFFECT, columns.row(effect, EFFECT)
-        return SHOWN, columns.row(calls.shown(client, device, calls.DRAIN), SHOWN)
+        return SHOWN, columns.row(calls.shown(client, device, calls.OPERATIONS), SHOWN)

@@ -9,13 +9,13 @@ from osc_lib.command import command
 from cyborg.osc import calls, columns, plugin
 
 COLLECTION = "hosts"
-LISTED = ("uuid", "name", "status", "agent_state", "seen_at", "accelerators")
+LISTED = ("uuid", "name", "status", "agent_state", "seen_at", "accelerators", "drift")
 LONG = (*LISTED, "rp_uuid", "provider_layout", "resource_class_naming", "drivers")
-SHOWN = (*LONG, "created_at", "updated_at")
+SHOWN = (*LONG, "differences", "created_at", "updated_at")
 
 
 class ListHost(command.Lister):
-    """List hosts, and how many of their accelerators are in which state."""
+    """List hosts, how many of their accelerators are in which state, and how far they are from Placement."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -27,7 +27,7 @@ class ListHost(command.Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
         client = getattr(self.app.client_manager, plugin.API_NAME)
         query = {"name": parsed_args.name, "status": parsed_args.status}
-        found = calls.listed(client, COLLECTION, calls.HOSTS, query)
+        found = calls.listed(client, COLLECTION, calls.OPERATIONS, query)
         chosen = LONG if parsed_args.long else LISTED
         return chosen, [columns.row(one, chosen) for one in found]
 
@@ -42,7 +42,15 @@ class ShowHost(command.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
         client = getattr(self.app.client_manager, plugin.API_NAME)
-        return SHOWN, columns.row(calls.shown(client, f"{COLLECTION}/{parsed_args.host}", calls.HOSTS), SHOWN)
+        found = calls.shown(client, f"{COLLECTION}/{parsed_args.host}", calls.OPERATIONS)
+        return SHOWN, columns.row(_with_differences(found), SHOWN)
+
+
+def _with_differences(found: calls.Found) -> calls.Found:
+    """What differs from Placement, beside how much does."""
+    drift = dict(found.get("drift") or {})
+    differences = drift.pop("differences", None)
+    return {**found, "drift": drift or None, "differences": differences}
 
 
 class SetHost(command.Command):
@@ -60,4 +68,4 @@ class SetHost(command.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         client = getattr(self.app.client_manager, plugin.API_NAME)
-        calls.told(client, f"{COLLECTION}/{parsed_args.host}/{parsed_args.verb}", calls.HOSTS)
+        calls.told(client, f"{COLLECTION}/{parsed_args.host}/{parsed_args.verb}", calls.OPERATIONS)

@@ -10,7 +10,7 @@ from cyborg.osc import calls, columns, plugin
 
 COLLECTION = "accelerators"
 LISTED = ("uuid", "hostname", "state", "attach_handle_type", "attach_handle_info", "holder")
-LONG = (*LISTED, "key", "device_uuid", "deployable_uuid")
+LONG = (*LISTED, "fault", "key", "device_uuid", "deployable_uuid")
 SHOWN = (*LONG, "created_at", "updated_at")
 
 
@@ -34,7 +34,7 @@ class ListUnit(command.Lister):
             "deployable_uuid": parsed_args.deployable,
             "state": parsed_args.state,
         }
-        found = calls.listed(client, COLLECTION, calls.ACCELERATORS, query)
+        found = calls.listed(client, COLLECTION, calls.OPERATIONS, query)
         chosen = LONG if parsed_args.long else LISTED
         return chosen, [columns.row(one, chosen) for one in found]
 
@@ -49,4 +49,4 @@ class ShowUnit(command.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
         client = getattr(self.app.client_manager, plugin.API_NAME)
-        return SHOWN, columns.row(calls.shown(client, f"{COLLECTION}/{parsed_args.unit}", calls.ACCELERATORS), SHOWN)
+        return SHOWN, columns.row(calls.shown(client, f"{COLLECTION}/{parsed_args.unit}", calls.OPERATIONS), SHOWN)

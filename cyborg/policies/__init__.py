@@ -22,12 +22,14 @@ from cyborg.policies import (
     device_profiles,
     devices,
     hosts,
+    operations,
 )
 
 
 def list_rules() -> list[base.Rule]:
     """Every rule; what oslopolicy's generators ask for."""
-    rooms = (base, device_profiles, accelerator_requests, devices, deployables, attributes, accelerators, hosts)
+    hardware = (devices, deployables, attributes, accelerators, hosts)
+    rooms = (base, device_profiles, accelerator_requests, *hardware, operations)
     return [rule for room in rooms for rule in room.list_rules()]
 
 

@@ -18,6 +18,7 @@ from cyborg.api.controllers.v2 import (
     device_profiles,
     devices,
     hosts,
+    operations,
 )
 from cyborg.api.request import Request
 from cyborg.api.schemas import versions as schema
@@ -69,6 +70,7 @@ def resources() -> dict[str, routing.Resource]:
         "device_profiles": device_profiles.DeviceProfilesController(),
         "devices": devices.DevicesController(),
         "hosts": hosts.HostsController(),
+        "operations": operations.OperationsController(),
     }
 
 

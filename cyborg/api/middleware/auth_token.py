@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import webob
+import webob.exc
 from keystonemiddleware import auth_token
 from oslo_config import cfg
 
+from cyborg.api import errors as api_errors
 from cyborg.api import wiring
+from cyborg.conf import api as options
+from cyborg.domain import errors
 
 PUBLIC_ROUTES = "acl_public_routes"
 DEFAULT_PUBLIC = "/, /v2, /v2/openapi.json"
@@ -23,7 +27,9 @@ class AuthTokenMiddleware:
     def __init__(self, application: Application, conf: cfg.ConfigOpts, public: Iterable[str]) -> None:
         self._application = application
         self._public = {path.rstrip("/") for path in public}
-        self._checked = NoAuth(application) if conf.api.auth_strategy == "noauth" else _keystone(application, conf)
+        self._checked = (
+            NoAuth(application, conf) if conf.api.auth_strategy == "noauth" else _keystone(application, conf)
+        )
 
     @classmethod
     def factory(cls, _global: dict[str, str], **local: str) -> Callable[[Application], "AuthTokenMiddleware"]:
@@ -44,12 +50,24 @@ class AuthTokenMiddleware:
 
 
 def _keystone(application: Application, conf: cfg.ConfigOpts) -> Application:
-    for group, options in auth_token.list_opts():
-        conf.register_opts(options, group=group)
+    for group, its_options in auth_token.list_opts():
+        conf.register_opts(its_options, group=group)
     # A service token must carry a service role, or anybody's token would do for binding.
     conf.set_default("service_token_roles_required", True, group="keystone_authtoken")  # noqa: FBT003
-    checked: Application = auth_token.AuthProtocol(application, {"oslo_config_config": conf})
+    checked: Application = _Keystone(application, {"oslo_config_config": conf})
     return checked
+
+
+class _Keystone(auth_token.AuthProtocol):
+    """That one, with our form for its one error that has none of its own."""
+
+    def process_request(self, request: webob.Request) -> webob.Response | None:
+        try:
+            refused: webob.Response | None = super().process_request(request)
+        except webob.exc.HTTPServiceUnavailable:
+            away = "Keystone does not answer, so the token cannot be checked; try again shortly."
+            return _failure(errors.Unavailable(away))
+        return refused
 
 
 #: What the checks below set, and so what a caller must not.
@@ -70,13 +88,20 @@ class NoAuth:
     """Development only: the token is ``user[:project[:role,role]]``.
 
     ``admin`` alone is an administrator of project ``admin``; anybody else is a member and reader. Any service token
-    is a valid one.
+    is a valid one. Who is on another machine is refused unless the operator says otherwise: cyborg-api would not listen
+    there, and other servers do not ask us where they may.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, conf: cfg.ConfigOpts) -> None:
         self._application = application
+        self._conf = conf
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        remote = environ.get("REMOTE_ADDR") or "127.0.0.1"  # none by way of a socket of this machine
+        if options.exposes_noauth(self._conf, remote.removeprefix("::ffff:")):
+            stranger = errors.Forbidden("[api] auth_strategy = noauth is for callers on the same machine.")
+            strange: Iterable[bytes] = _failure(stranger)(environ, start_response)
+            return strange
         token = environ.get("HTTP_X_AUTH_TOKEN", "").strip()
         service_token = environ.get("HTTP_X_SERVICE_TOKEN", "").strip()
         if not token:
@@ -106,6 +131,11 @@ def identity(token: str) -> dict[str, str]:
         "HTTP_X_PROJECT_NAME": project or user,
         "HTTP_X_ROLES": roles or default,
     }
+
+
+def _failure(error: errors.CyborgError) -> webob.Response:
+    status, body = api_errors.status_of(error), api_errors.body_of(error, "")
+    return webob.Response(status=int(status), body=body, content_type="application/json")
 
 
 def _unauthorized() -> webob.Response:

@@ -32,7 +32,7 @@ LIST_QUERY: common.Schema = common.query(
 
 DELETE_QUERY: common.Schema = {
     "type": "object",
-    "properties": {"arqs": {"type": "string", "maxLength": 40_000}, "instance": common.UUID},
+    "properties": {"arqs": common.SEVERAL, "instance": common.UUID},
 }
 
 REQUIRED = ("hostname", "device_rp_uuid", "instance_uuid")

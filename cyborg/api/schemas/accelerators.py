@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What may be asked of accelerators, and what they look like."""
 
+from cyborg.api import microversions
 from cyborg.api.schemas import common
-from cyborg.domain import inventory, report
-
-STATE: common.Schema = {"enum": [str(state) for state in inventory.AcceleratorState]}
+from cyborg.domain import report
 
 QUERY: common.Schema = common.query(
-    filters={"deployable_uuid": common.UUID, "device_uuid": common.UUID, "hostname": common.TEXT, "state": STATE},
+    filters={
+        "deployable_uuid": common.UUID,
+        "device_uuid": common.UUID,
+        "hostname": common.TEXT,
+        "state": common.STATE,
+    },
     sorts=("created_at", "uuid"),
 )
 
@@ -16,7 +20,7 @@ ONE: common.Schema = common.answer(
     {
         "uuid": common.UUID,
         "key": {"type": "string", "description": "Its name within its deployable"},
-        "state": STATE,
+        "state": common.STATE,
         "attach_handle_type": {"enum": [str(one) for one in report.HandleType]},
         "attach_handle_info": {"type": "object", "additionalProperties": common.NULLABLE_STRING},
         "deployable_uuid": common.UUID,
@@ -34,6 +38,10 @@ ONE: common.Schema = common.answer(
             "required": ["arq_uuid", "instance_uuid", "project_id"],
             "additionalProperties": False,
         },
+        "fault": common.since(
+            microversions.OPERATIONS,
+            {**common.NULLABLE_STRING, "description": "Why it is not given out until an operator has looked at it"},
+        ),
         "created_at": common.TIME,
         "updated_at": common.NULLABLE_TIME,
         "links": common.LINKS,

@@ -14,12 +14,16 @@ Schema = dict[str, Any]
 #: The version from which on a member exists, and the first one in which it does not exist any more.
 SINCE = "x-openstack-min-version"
 UNTIL = "x-openstack-removed-in-version"
+#: By value of an enum, the version from which on there is that one.
+VALUES_SINCE = "x-openstack-values-min-version"
 
 _UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _INTEGER = re.compile(r"[0-9]{1,18}", re.ASCII)
 NOTHING: Schema = {"type": "object", "properties": {}}
 UUID: Schema = {"type": "string", "format": "uuid"}
 TEXT: Schema = {"type": "string", "maxLength": 255}
+#: Several values, separated by commas: more than the URL that a server takes has room for.
+SEVERAL: Schema = {"type": "string", "maxLength": 10_000}
 STRING: Schema = {"type": "string"}
 NULLABLE_STRING: Schema = {"type": ["string", "null"]}
 NULLABLE_UUID: Schema = {"type": ["string", "null"], "format": "uuid"}
@@ -69,15 +73,24 @@ def until(version: Version, schema: Schema) -> Schema:
     return {**schema, UNTIL: str(version)}
 
 
+def choice(values: Iterable[str], later: Mapping[str, Version]) -> Schema:
+    """One of ``values``, of which those in ``later`` are there from that version on."""
+    known = list(values)
+    return {"enum": known, VALUES_SINCE: {name: str(later[name]) for name in known if name in later}}
+
+
 def at(schema: Schema, version: Version) -> Schema:
-    """``schema`` as it is in ``version``: without the members that came later, or had gone before."""
+    """``schema`` as it is in ``version``: without the members and values that came later, or had gone before."""
     found: Schema = {name: _at(value, version) for name, value in schema.items()}
+    later = {name for name, since in schema.get(VALUES_SINCE, {}).items() if version < _parsed(since)}
+    if later:
+        found["enum"] = [name for name in schema["enum"] if name not in later]
     if "properties" in schema:
         members = {name for name, rule in schema["properties"].items() if exists(rule, version)}
         found["properties"] = {name: rule for name, rule in found["properties"].items() if name in members}
-        later = schema["properties"].keys() - members
         if "required" in schema:
-            found["required"] = [name for name in schema["required"] if name not in later]
+            absent = schema["properties"].keys() - members
+            found["required"] = [name for name in schema["required"] if name not in absent]
     return found
 
 
@@ -93,13 +106,11 @@ def exists(schema: Any, version: Version) -> bool:
     """Whether what ``schema`` describes is there in ``version``."""
     if not isinstance(schema, dict):
         return True
-    since, until = _version(schema.get(SINCE)), _version(schema.get(UNTIL))
-    return (since is None or since <= version) and (until is None or version < until)
+    since, until = schema.get(SINCE), schema.get(UNTIL)
+    return (since is None or _parsed(since) <= version) and (until is None or version < _parsed(until))
 
 
-def _version(text: str | None) -> Version | None:
-    if text is None:
-        return None
+def _parsed(text: str) -> Version:
     major, minor = text.split(".")
     return Version(int(major), int(minor))
 
@@ -183,7 +194,15 @@ def listing(title: str, collection: str, one: Schema) -> Schema:
     return answer(title, members, optional=(links,))
 
 
+_NUMBER: Schema = {"type": "integer", "minimum": 0}
+#: States of accelerators that came later; older versions show another one, see the views.
+LATER_STATES = {"reserved": microversions.OPERATIONS, "cleaning": microversions.OPERATIONS}
+STATE: Schema = choice(map(str, inventory.AcceleratorState), LATER_STATES)
 #: Numbers of accelerators, by state.
 COUNTS: Schema = answer(
-    "Counts", {str(state): {"type": "integer", "minimum": 0} for state in inventory.AcceleratorState}
+    "Counts",
+    {
+        str(state): since(LATER_STATES[state], _NUMBER) if state in LATER_STATES else _NUMBER
+        for state in inventory.AcceleratorState
+    },
 )

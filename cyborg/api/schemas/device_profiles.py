@@ -5,11 +5,9 @@ from cyborg.api import microversions
 from cyborg.api.schemas import common
 from cyborg.domain import profile
 
-QUERY: common.Schema = common.query(
-    always={"name": {"type": "string", "maxLength": 20_000}}, sorts=("created_at", "uuid", "name")
-)
+QUERY: common.Schema = common.query(always={"name": common.SEVERAL}, sorts=("created_at", "uuid", "name"))
 
-DELETE_QUERY: common.Schema = {"type": "object", "properties": {"value": {"type": "string", "maxLength": 20_000}}}
+DELETE_QUERY: common.Schema = {"type": "object", "properties": {"value": common.SEVERAL}}
 
 NAME: common.Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9_-]+$"}
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accelerators on the wire."""
 
+from cyborg.api import microversions
 from cyborg.api.request import Request
 from cyborg.api.views import common
 from cyborg.store.records import AcceleratorRecord
@@ -12,7 +13,7 @@ def one(request: Request, record: AcceleratorRecord, *, with_holder: bool) -> co
     wire: common.Wire = {
         "uuid": record.uuid,
         "key": record.key,
-        "state": str(record.state),
+        "state": common.state(request, str(record.state)),
         "attach_handle_type": str(record.type),
         "attach_handle_info": dict(record.info),
         "deployable_uuid": record.deployable_uuid,
@@ -22,6 +23,8 @@ def one(request: Request, record: AcceleratorRecord, *, with_holder: bool) -> co
         "updated_at": common.time(record.updated_at),
         "links": common.links(request, COLLECTION, record.uuid),
     }
+    if request.version >= microversions.OPERATIONS:
+        wire["fault"] = record.fault
     if with_holder:
         wire["holder"] = record.arq_uuid and {
             "arq_uuid": record.arq_uuid,

@@ -36,11 +36,11 @@ def one(request: Request, record: DeviceRecord) -> common.Wire:
     return wire
 
 
-def effect(found: status.Effect, *, drain: bool) -> common.Wire:
+def effect(request: Request, found: status.Effect, *, drain: bool) -> common.Wire:
     return {
         "status": str(found.status),
-        "before": dict(found.before),
-        "after": dict(found.after),
+        "before": common.counts(request, found.before),
+        "after": common.counts(request, found.after),
         "holders": found.holders,
         "refused": None if drain else found.refusal,
     }

@@ -9,7 +9,7 @@ from cyborg.api.request import Request
 from cyborg.api.schemas import accelerators as schema
 from cyborg.api.schemas import common
 from cyborg.api.views import accelerators as view
-from cyborg.api.views.common import Wire
+from cyborg.api.views.common import Wire, states_shown_as
 from cyborg.policies import accelerators as policies
 from cyborg.store import accelerators
 
@@ -20,11 +20,12 @@ class AcceleratorsController(routing.Resource):
         """200; 400 query; 403."""
         request.allow(policies.GET_ALL)
         listing = paging.read(request)
+        state = listing.query.get("state")
         wanted = accelerators.Filter(
             deployable_uuid=listing.uuid("deployable_uuid"),
             device_uuid=listing.uuid("device_uuid"),
             hostname=listing.query.get("hostname"),
-            state=listing.query.get("state"),
+            states=None if state is None else states_shown_as(request, state),
         )
         with_holder = request.may(policies.GET_HOLDER)
         with request.store.reading() as tx:

@@ -66,7 +66,7 @@ def _set_status(
         generation=request.expected_generation(asked),
     )
     if asked.get("dry_run"):
-        return view.effect(effect, drain=asked.get("drain", False))
+        return view.effect(request, effect, drain=asked.get("drain", False))
     response.status_int = HTTPStatus.NO_CONTENT
     return response
 

@@ -36,7 +36,8 @@ class HostsController(routing.Resource):
         request.allow(policies.GET_ONE)
         request.read_query()
         with request.store.reading() as tx:
-            return view.one(request, host_list.get(tx, _key(value)))
+            found = host_list.get(tx, _key(value))
+        return view.one(request, found, with_differences=request.may(policies.GET_DRIFT))
 
     @routing.route("POST", "{value}/disable", since=microversions.HOSTS)
     def disable(self, request: Request, response: pecan.Response, value: str) -> pecan.Response:

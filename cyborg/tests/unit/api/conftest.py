@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole API over a real store and a real conductor; only Keystone and Nova are away."""
 
+import datetime
 import json
 import uuid
 from collections.abc import Iterator, Mapping
@@ -10,23 +11,23 @@ from typing import Any
 import pytest
 import webob
 from oslo_config import cfg
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from cyborg import conf as configuration
 from cyborg.api import app
 from cyborg.clients import nova
 from cyborg.conductor.service import Conductor
-from cyborg.domain import report
+from cyborg.domain import audit, report
 from cyborg.rpc import messaging
 from cyborg.rpc.conductor import ConductorClient
-from cyborg.store import models, operations, schema
+from cyborg.store import host_list, models, operations, schema
 from cyborg.store.engine import Store
 from cyborg.tests.unit.api.documented import Documented
 
 PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
 #: What there is in the oldest version, and in the newest.
 OLDEST_COLLECTIONS = ("accelerator_requests", "attributes", "deployables", "device_profiles", "devices")
-COLLECTIONS = (*OLDEST_COLLECTIONS, "accelerators", "hosts")
+COLLECTIONS = (*OLDEST_COLLECTIONS, "accelerators", "hosts", "operations")
 
 
 def configured(**api: Any) -> cfg.ConfigOpts:
@@ -94,6 +95,26 @@ class Api:
         assert answer.status_int == 202, answer.text
         return instance
 
+    def clear(self) -> None:
+        """Leave nothing stored."""
+        with self.store.transaction() as tx:
+            for table in reversed(models.Base.metadata.sorted_tables):
+                tx.execute(table.delete())
+
+    def operation(self, **changes: Any) -> str:
+        """Work that somebody has a lease on, unless ``changes`` say otherwise; its uuid."""
+        later = operations.now() + datetime.timedelta(hours=1)
+        values = {"uuid": str(uuid.uuid4()), "kind": "prepare", "payload": {}, "owner": "somebody"}
+        values |= {"lease_until": later, "next_at": later, **changes}
+        with self.store.transaction() as tx:
+            tx.execute(insert(models.Operation).values(values))
+        return str(values["uuid"])
+
+    def audited(self, host: str, *found: audit.Difference) -> None:
+        """As an audit notes it."""
+        with self.store.transaction() as tx:
+            host_list.note_drift(tx, operations.now(), {host: found})
+
     def rows(self) -> dict[str, int]:
         """How much is stored of everything, but for the turns that the conductor's periodic work takes meanwhile."""
         kind = models.Operation.kind
@@ -132,9 +153,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 @pytest.fixture
 def api(service: Api) -> Api:
     """The service with nothing in it."""
-    with service.store.transaction() as tx:
-        for table in reversed(models.Base.metadata.sorted_tables):
-            tx.execute(table.delete())
+    service.clear()
     return service
 
 

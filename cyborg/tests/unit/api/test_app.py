@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import webob
+from keystoneauth1 import loading
 from keystonemiddleware import auth_token
 from oslo_config import cfg
 
@@ -18,7 +19,7 @@ from cyborg.domain import errors
 from cyborg.store import schema
 from cyborg.store.engine import Store
 from cyborg.tests import builders
-from cyborg.tests.unit.api.conftest import Api, configured
+from cyborg.tests.unit.api.conftest import Api, configured, fault
 
 #: What operators of the former service have in /etc.
 FORMER_PASTE = """
@@ -98,6 +99,27 @@ def test_a_browser_may_ask_from_an_allowed_origin(api: Api) -> None:
     assert "OpenStack-API-Version" in answer.headers["Access-Control-Expose-Headers"]
 
 
+def test_a_browser_may_send_what_the_api_reads_and_sees_errors_too(api: Api) -> None:
+    conf = configured()
+    app.load(conf, api.store, api.conductor)
+    conf.set_override("allowed_origin", ["http://dashboard"], "cors")
+    application = app.load(conf, api.store, api.conductor)
+    wanted = "x-auth-token, openstack-api-version, if-match, content-type"
+    asked = {"Origin": "http://dashboard", "Access-Control-Request-Method": "PATCH"}
+    before = webob.Request.blank(
+        "/v2/device_profiles/x", method="OPTIONS", headers=asked | {"Access-Control-Request-Headers": wanted}
+    )
+    answer = before.get_response(application)
+    assert answer.status_int == 200
+    assert answer.headers["Access-Control-Allow-Methods"] == "PATCH"
+    assert {name.strip().lower() for name in answer.headers["Access-Control-Allow-Headers"].split(",")} >= set(
+        wanted.split(", ")
+    )
+    for path, status in (("/v2/devices", 401), ("/v2/nothing", 401)):
+        refused = webob.Request.blank(path, headers={"Origin": "http://dashboard"}).get_response(application)
+        assert (refused.status_int, refused.headers["Access-Control-Allow-Origin"]) == (status, "http://dashboard")
+
+
 def test_the_paste_file_of_the_former_service_still_loads(api: Api, tmp_path: Path) -> None:
     paste = tmp_path / "api-paste.ini"
     paste.write_text(FORMER_PASTE)
@@ -124,6 +146,22 @@ def test_keystone_is_asked_unless_the_operator_says_otherwise(api: Api) -> None:
     assert webob.Request.blank("/v2").get_response(application).status_int == 200
 
 
+def test_a_keystone_that_is_away_is_a_reason_to_try_again_in_the_form_of_every_error(api: Api, tmp_path: Path) -> None:
+    conf = configured(auth_strategy="keystone")
+    for group, opts in auth_token.list_opts():
+        conf.register_opts(opts, group=group)
+    loading.register_auth_conf_options(conf, "keystone_authtoken")
+    (tmp_path / "cyborg.conf").write_text(
+        "[keystone_authtoken]\nauth_type = password\nauth_url = http://127.0.0.1:9\nusername = cyborg\npassword = p\n"
+        "project_name = service\nuser_domain_id = default\nproject_domain_id = default\nhttp_request_max_retries = 0\n"
+    )
+    conf([], default_config_files=[str(tmp_path / "cyborg.conf")])
+    application = app.load(conf, api.store, api.conductor)
+    answer = webob.Request.blank("/v2/devices", headers={"X-Auth-Token": "any"}).get_response(application)
+    assert (answer.status_int, answer.content_type) == (503, "application/json")
+    assert fault(answer) == "Keystone does not answer, so the token cannot be checked; try again shortly."
+
+
 def test_a_caller_cannot_say_itself_who_it_is(api: Api) -> None:
     forged = {"X-Roles": "admin", "X-Project-Id": "admin", "X-Service-Identity-Status": "Confirmed"}
     path = "/v2/accelerator_requests?instance=7e62f5a8-9d71-4d0c-ad8b-5f2b1e0a3c11"
@@ -148,6 +186,29 @@ def test_a_caller_cannot_say_itself_who_it_is(api: Api) -> None:
 def test_noauth_stays_on_this_machine(address: str, strategy: str, beyond: bool, exposed: bool) -> None:
     conf = configured(auth_strategy=strategy, noauth_beyond_loopback=beyond)
     assert options.exposes_noauth(conf, address) is exposed
+
+
+@pytest.mark.parametrize(
+    ("remote", "beyond", "status"),
+    [
+        ("127.0.0.1", False, 200),
+        ("::1", False, 200),
+        ("::ffff:127.0.0.1", False, 200),
+        ("", False, 200),
+        ("192.0.2.1", False, 403),
+        ("::ffff:192.0.2.1", False, 403),
+        ("192.0.2.1", True, 200),
+    ],
+)
+def test_with_noauth_callers_elsewhere_are_refused_by_whatever_server(
+    api: Api, remote: str, beyond: bool, status: int
+) -> None:
+    application = app.load(configured(noauth_beyond_loopback=beyond), api.store, api.conductor)
+    request = webob.Request.blank("/v2/devices", headers={"X-Auth-Token": "admin"}, environ={"REMOTE_ADDR": remote})
+    answer = request.get_response(application)
+    assert answer.status_int == status
+    if status == 403:
+        assert "same machine" in fault(answer)
 
 
 SERVER = """

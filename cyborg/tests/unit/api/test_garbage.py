@@ -131,6 +131,7 @@ def test_a_body_that_is_garbage_is_refused_in_the_newest_version_too(
         ("GET", "/v2/accelerators/{}"),
         ("GET", "/v2/hosts/{}"),
         ("POST", "/v2/hosts/{}/disable"),
+        ("GET", "/v2/operations/{}"),
         ("GET", "/v2/{}"),
         ("GET", "/{}"),
     ],

@@ -11,7 +11,7 @@ from cyborg import context, policies
 from cyborg.api import app
 from cyborg.domain import errors
 from cyborg.tests import builders
-from cyborg.tests.unit.api.conftest import Api, configured, fault
+from cyborg.tests.unit.api.conftest import Api, binding, configured, fault
 
 PERSONAS = ("reader", "member", "manager", "admin", "service", "foo")
 UNKNOWN = "7e62f5a8-9d71-4d0c-ad8b-5f2b1e0a3c11"
@@ -47,6 +47,8 @@ MATRIX: dict[tuple[str, str, Any], set[str]] = {
     ("GET", "/v2/hosts/nothing", None): {"admin"},
     ("POST", "/v2/hosts/nothing/disable", None): {"admin"},
     ("POST", "/v2/hosts/nothing/enable", None): {"admin"},
+    ("GET", "/v2/operations", None): {"admin"},
+    ("GET", f"/v2/operations/{UNKNOWN}", None): {"admin"},
 }
 BODIES = {
     "description": {"description": "new"},
@@ -92,6 +94,25 @@ def test_a_request_is_for_its_project_and_for_services(
     assert api.call("DELETE", path, who=who, service=from_service).status_int == deleted
 
 
+@pytest.mark.parametrize("persona", PERSONAS)
+@pytest.mark.parametrize("project", ["own", "other"])
+def test_whoever_calls_it_is_a_service_that_binds(api: Api, persona: str, project: str) -> None:
+    api.report(builders.gpu_host("host-1"))
+    api.profile()
+    requests = api.request(who="user:own:member")
+    body, who = binding(requests, UNKNOWN), f"user:{project}:{persona}"
+    refused = api.call("PATCH", "/v2/accelerator_requests", body, who=who)
+    assert refused.status_int == 403
+    assert "requires a service token" in fault(refused)
+    assert api.call("PATCH", "/v2/accelerator_requests", body, who=who, service=True).status_int == 202
+    one = api.call("GET", f"/v2/accelerator_requests/{requests[0]}").json
+    assert (one["state"], one["project_id"]) == ("Bound", "own")
+    path = f"/v2/accelerator_requests?instance={UNKNOWN}"
+    assert "requires a service token" in fault(api.call("DELETE", path, who=who))
+    assert api.call("DELETE", path, who=who, service=True).status_int == 204
+    assert api.call("GET", "/v2/accelerator_requests").json["arqs"] == []
+
+
 def test_a_token_of_the_whole_system_is_refused(api: Api) -> None:
     bare = app.build(api.conf, api.store, api.conductor)
     request = webob.Request.blank("/v2/devices")
@@ -117,7 +138,7 @@ def test_the_former_defaults_hold_where_the_operator_asks_for_them() -> None:
 
 def test_every_operation_says_where_it_is_served() -> None:
     operations = [rule for rule in policies.list_rules() if isinstance(rule, policy.DocumentedRuleDefault)]
-    assert len(operations) == 28
+    assert len(operations) == 31
     assert all(rule.operations and rule.scope_types == ["project"] for rule in operations)
 
 

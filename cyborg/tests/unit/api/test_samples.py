@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cyborg.api import microversions
+from cyborg.domain import audit
+from cyborg.store import operations
 from cyborg.tests import builders
 from cyborg.tests.unit.api.conftest import Api, binding
 
@@ -26,6 +28,7 @@ PROFILE = [
     }
 ]
 PROGRAM = [{"op": "replace", "path": "/program", "value": [{"image_uuid": "8bd2f5a8-9d71-4d0c-ad8b-5f2b1e0a3c11"}]}]
+SERVER = "3f5a2bb4-6c0e-4a55-8a54-2f4a1d1b7e90"
 PATHS = ("/hostname", "/device_rp_uuid", "/instance_uuid")
 
 
@@ -96,8 +99,17 @@ def _held(api: Api) -> Iterator[tuple[str, Any]]:
     yield "accelerator-list-resp", accelerators
     path = f"/v2/accelerators/{accelerators['accelerators'][0]['uuid']}"
     yield "accelerator-get-resp", api.call("GET", path, version="latest").json
+    text = "total 9 reserved 0, and should be total 2 reserved 0"
+    kind = audit.Kind.INVENTORY_DIFFERS
+    api.audited("compute-1", audit.Difference(kind=kind, host="compute-1", subject="compute-1/PGPU", text=text))
     yield "host-list-resp", api.call("GET", "/v2/hosts", version="latest").json
     yield "host-get-resp", api.call("GET", "/v2/hosts/compute-1", version="latest").json
+    # What is shown is gone from an empty service, so this one is made up, and answered as if it were not.
+    waiting = {"owner": None, "lease_until": None, "deadline": operations.now(), "attempts": 3}
+    error = "Nova cannot be reached: Connection refused."
+    one = api.operation(kind="nova_events", hostname="compute-1", subject=SERVER, last_error=error, **waiting)
+    yield "operation-list-resp", api.call("GET", f"/v2/operations?subject={SERVER}", version="latest").json
+    yield "operation-get-resp", api.call("GET", f"/v2/operations/{one}", version="latest").json
 
 
 def shape(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 from osc_lib.cli import format_columns
 
-from cyborg.osc import calls, columns, plugin
+from cyborg.osc import calls, columns, hosts, plugin
 
 GROUP = f"openstack.{plugin.API_NAME}.v{plugin.DEFAULT_API_VERSION}"
 
@@ -42,7 +42,7 @@ def answer(status: int, body: Any) -> requests.Response:
 
 def test_a_list_is_read_to_its_end_and_arguments_that_are_not_given_are_not_sent() -> None:
     service = Pages()
-    found = list(calls.listed(service, "hosts", calls.HOSTS, {"status": "enabled", "name": None}))
+    found = list(calls.listed(service, "hosts", calls.OPERATIONS, {"status": "enabled", "name": None}))
     assert [one["name"] for one in found] == ["0", "1", "2", "3", "4"]
     follow = [{"status": "enabled", "marker": marker} for marker in ("2", "4")]
     assert service.asked == [{"status": "enabled"}, *follow]
@@ -55,6 +55,25 @@ def test_a_row_has_each_column_in_its_order_and_nothing_for_what_is_not_there() 
     kinds = (format_columns.DictColumn, format_columns.ListColumn, format_columns.ListDictColumn)
     assert tuple(type(row[index]) for index in (0, 3, 4)) == kinds
     assert row[0].machine_readable() == {"x": 1}
+
+
+def test_numbers_are_read_without_zeros_and_kept_with_them() -> None:
+    numbers, drift = {"free": 0, "held": 2, "failed": 1}, {"number": 0, "looked_at": "2026-01-01T00:00:00+00:00"}
+    row = columns.row(
+        {"accelerators": numbers, "before": {"free": 0}, "drift": drift}, ("accelerators", "before", "drift")
+    )
+    assert [cell.human_readable() for cell in row] == ["2 held, 1 failed", "none", "0 at 2026-01-01T00:00:00+00:00"]
+    assert [cell.machine_readable() for cell in row] == [numbers, {"free": 0}, drift]
+
+
+def test_what_differs_on_a_host_is_shown_beside_how_much_does() -> None:
+    differences = [{"kind": "trait_missing", "subject": "host/CUSTOM_GPU", "text": "not shown"}]
+    drift = {"number": 3, "looked_at": "2026-01-01T00:00:00+00:00"}
+    found = hosts._with_differences({"name": "host", "drift": {**drift, "differences": differences}})
+    assert (found["drift"], found["differences"]) == (drift, differences)
+    for nothing in ({"name": "host", "drift": None}, {"name": "host"}):
+        found = hosts._with_differences(nothing)
+        assert (found["drift"], found["differences"]) == (None, None)
 
 
 def test_no_command_hides_one_of_another_plugin() -> None:

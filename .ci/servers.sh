@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes sure that MariaDB, PostgreSQL and RabbitMQ run on this machine; sourced, needs root and $PYTHON.
+# Makes sure that MariaDB, PostgreSQL and RabbitMQ run on this machine, and umockdev is there; sourced, needs root and
+# $PYTHON.
 #
 # `servers_up` uses what answers already, starts what is installed, installs what is missing (Debian's packages)
 # and exports the CYBORG_TEST_* URLs, each proved by a real connection. Machines without systemd are normal here.
@@ -11,7 +12,13 @@ servers_up() {
     export CYBORG_TEST_POSTGRESQL="${CYBORG_TEST_POSTGRESQL:-postgresql+psycopg://postgres@127.0.0.1:5432/}"
     export CYBORG_TEST_RABBITMQ="${CYBORG_TEST_RABBITMQ:-rabbit://guest:guest@127.0.0.1:5672/}"
     _server MariaDB CYBORG_TEST_MYSQL _mariadb && _server PostgreSQL CYBORG_TEST_POSTGRESQL _postgresql &&
-        _server RabbitMQ CYBORG_TEST_RABBITMQ _rabbitmq
+        _server RabbitMQ CYBORG_TEST_RABBITMQ _rabbitmq && _umockdev
+}
+
+# Machines that do not exist, for the agent as a black box.
+_umockdev() {
+    command -v umockdev-run >/dev/null || _install umockdev
+    umockdev-run --version
 }
 
 # _server NAME VARIABLE START: start the server unless its URL answers; START may set another URL.

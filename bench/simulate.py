@@ -3,6 +3,7 @@
 
     python -m bench.simulate --layout nested --steps 10000
     python -m bench.simulate --layout compute_node --concurrent 16 --steps 2000 --seed 3
+    python -m bench.simulate --naming counted --nova-managed
 
 What holds is checked after every step, see `cyborg.tests.simulation`; the first thing that does not ends the run with
 status 1. Printed are the outcomes, and by profile the boots that passed scheduling and were refused at their bind.
@@ -28,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--steps", type=int, default=10_000, help="(default: %(default)s)")
     parser.add_argument("--concurrent", type=int, default=1, help="boots that claim before the first of them binds")
     parser.add_argument("--seed", type=int, default=1, help="of the history (default: %(default)s)")
+    parser.add_argument("--nova-managed", action="store_true", help="nova-compute manages the providers of the hosts")
     given = parser.parse_args(argv)
     options = simulation.Options(
         shape=Shape(layout=given.layout, naming=given.naming),
@@ -35,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
         steps=given.steps,
         concurrent=given.concurrent,
         seed=given.seed,
+        nova_managed=given.nova_managed,
     )
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cyborg-simulation-") as directory:
@@ -43,7 +46,10 @@ def main(argv: Sequence[str]) -> int:
         except AssertionError as exc:
             print(f"bench.simulate: {exc}", *getattr(exc, "__notes__", ()), file=sys.stderr)
             return 1
-    print(f"{options.shape}, {options.hosts} hosts, {options.steps} steps, {options.concurrent} at once", end=", ")
+    whose = " that nova-compute manages" if options.nova_managed else ""
+    print(
+        f"{options.shape}, {options.hosts} hosts{whose}, {options.steps} steps, {options.concurrent} at once", end=", "
+    )
     print(f"seed {options.seed}: {time.monotonic() - started:.0f} s, every invariant held")
     print(figures.table(["outcome", "number"], sorted(result.outcomes.items())))
     if result.failed:

@@ -12,6 +12,11 @@
 #     CYBORG_TEST_POSTGRESQL=postgresql+psycopg://postgres@127.0.0.1:5432/
 #     CYBORG_TEST_RABBITMQ=rabbit://guest:guest@127.0.0.1:5672/
 #     CYBORG_TEST_REQUIRE_SERVERS=1    a server that is missing is a failure
+#
+# More is run where it is asked for:
+#
+#     CYBORG_TEST_OLD_CLIENT=/venv/bin/python    a Python with python-cyborgclient: its commands against the service
+#     CYBORG_TEST_EXAMPLES=100                   so many random calls of each kind to each route; 3 by default
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/venv.sh
@@ -21,4 +26,4 @@ cyborg_venv test standalone mysql postgresql nvidia test-requirements.txt
 if [ "$#" -eq 1 ] && [[ "$1" =~ ^[A-Za-z_]+$ ]] && [ ! -e "$1" ]; then
     set -- -k "$1"
 fi
-PYTHONHASHSEED=0 PYTHONPATH="tools${PYTHONPATH:+:$PYTHONPATH}" exec "$PYTHON" -m pytest -n "${CYBORG_TEST_WORKERS:-auto}" --dist loadfile -p left_out "$@"
+PYTHONPATH="tools${PYTHONPATH:+:$PYTHONPATH}" exec "$PYTHON" -m pytest -n "${CYBORG_TEST_WORKERS:-auto}" --dist loadfile -p left_out "$@"

@@ -6,10 +6,11 @@
         for at in points:
             outcome = kill_at(site, "standalone", at)
 
-One life: ``further`` servers come and go, two are built (claim, requests, bind), a card is pulled out and put back, one
-server is unbound and bound again, the host is moved to nested providers and everything is deleted. Whatever the kill
-interrupts is not finished by force: the process is started again, and what must hold has to hold within 30 seconds.
-Then all is given back, and all must be free.
+One life: ``further`` servers come and go, one gets a card that is made for it, cleaned and taken back, two are built
+(claim, requests, bind), a card is pulled out and put back, one server is unbound and bound again, the host is moved
+to nested providers and everything is deleted, and cleaned. Whatever the kill interrupts is not finished by force: the
+process is started again, and what must hold has to hold within 30 seconds. Then all is given back, and all must be
+free.
 """
 
 import contextlib
@@ -21,26 +22,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import select
-
 from cyborg import crash
 from cyborg.conductor.reshaping import Reshaper
-from cyborg.domain import arq, errors, inventory, view
+from cyborg.domain import errors
+from cyborg.domain.inventory import AcceleratorState
+from cyborg.domain.report import DeviceType
 from cyborg.domain.shape import DEFAULT_SHAPE, Layout
-from cyborg.placement.client import GenerationConflict, Refused
+from cyborg.placement.client import Refused
 from cyborg.placement.mover import Mover
-from cyborg.store import hosts
-from cyborg.store.models import Accelerator, Arq, Instance, Operation
-from cyborg.store.operations import TURN
-from cyborg.tests.functional import standalone
+from cyborg.tests.functional import books, standalone
 from cyborg.tests.functional.client import Client, Unexpected
-from cyborg.tests.functional.crash_sites import CARDS, HOST, Site
+from cyborg.tests.functional.crash_sites import HOST, MADE_TRAIT, UNITS, Site
 from cyborg.tests.functional.standalone import until
-from cyborg.tests.simulation.invariants import differences
 
-PROFILE = "any-gpu"
+PROFILE, MADE = "any-gpu", "made"
+PROFILES = {PROFILE: standalone.GPU_TRAIT, MADE: MADE_TRAIT}
 PATIENCE = 30.0
-SETTLED = frozenset({arq.State.INITIAL, arq.State.BOUND, arq.State.UNBOUND, arq.State.BIND_FAILED})
+FREE = AcceleratorState.FREE
 OWNER = {"project_id": "p", "user_id": "u", "consumer_type": "INSTANCE", "consumer_generation": None}
 #: What a client of a dying service sees, or somebody who works on its database.
 INTERRUPTED = (OSError, http.client.HTTPException, Unexpected, errors.CyborgError, AssertionError)
@@ -79,10 +77,11 @@ class Life:
             instance = self._build()
             self._rebind(instance)
             self._delete(instance)
+        self._delete(self._build(MADE))
         first, second = self._build(), self._build()
-        self._site.pull_out()
+        self._site.machine.pull_out()
         self._until_published()
-        self._site.put_back()
+        self._site.machine.put_back()
         self._until_published()
         self._rebind(first)
         Reshaper(self._site.store, Mover(self._site.placement), lambda _line: None, patience=5).run(HOST, Layout.NESTED)
@@ -91,15 +90,15 @@ class Life:
             self._delete(instance)
         self._until_published()
 
-    def _build(self) -> str:
+    def _build(self, profile: str = PROFILE) -> str:
         instance = str(uuid.uuid4())
-        provider = self._claim(instance)
-        (request,) = self._client.create(PROFILE)
+        provider = self._claim(instance, PROFILES[profile])
+        (request,) = self._client.create(profile)
         self._bind(request, instance, provider)
         return instance
 
-    def _claim(self, instance: str) -> str:
-        query = f"resources=CUSTOM_ACCELERATOR:1&required={standalone.GPU_TRAIT}"
+    def _claim(self, instance: str, trait: str) -> str:
+        query = f"resources=CUSTOM_ACCELERATOR:1&required={trait}"
         found: list[str] = []
 
         def offered() -> bool:
@@ -124,6 +123,7 @@ class Life:
         paths = ("hostname", "device_rp_uuid", "instance_uuid")
         patch = [{"op": "remove", "path": f"/{name}"} for name in paths]
         self._client.call("PATCH", "/v2/accelerator_requests", {request["uuid"]: patch}).expect(202)
+        self._until_a_gpu_is_free()
         self._bind(request["uuid"], instance, request["device_rp_uuid"])
 
     def _delete(self, instance: str) -> None:
@@ -136,9 +136,19 @@ class Life:
     def _until_published(self) -> None:
         def holds() -> bool:
             self._raise_if_dead()
-            return not _wrong_in_placement(self._site, _host(self._site))
+            return not books.wrong_in_placement(self._site.placement, books.load(self._site.store, HOST))
 
         until("Placement equals the books", holds)
+
+    def _until_a_gpu_is_free(self) -> None:
+        """What was given back is cleaned first."""
+
+        def is_free() -> bool:
+            self._raise_if_dead()
+            units = books.load(self._site.store, HOST).units()
+            return any(device.state(unit) is FREE and device.type is DeviceType.GPU for device, _, unit in units)
+
+        until("a GPU is free", is_free)
 
     def _raise_if_dead(self) -> None:
         if self._site.has_died:
@@ -164,7 +174,7 @@ def kill_at(site: Site, kind: str, at: str, log: Path, further: int = 0) -> Outc
         site.arm(kind, at, log)
         try:
             with site.client() as client:
-                _make_profile(client)
+                _make_profiles(client)
                 Life(site, client, promises).run(further)
         except INTERRUPTED:
             if not site.has_died:
@@ -180,34 +190,23 @@ def kill_at(site: Site, kind: str, at: str, log: Path, further: int = 0) -> Outc
 
 def problems_of(site: Site, promises: Promises) -> list[str]:
     """What does not hold now; nothing is left out because something else is wrong."""
-    with site.store.reading() as tx:
-        holders = [uuid for uuid in tx.execute(select(Accelerator.arq_uuid)).scalars() if uuid]
-        requests = {row.uuid: row for row in tx.execute(select(Arq.uuid, Arq.state, Arq.instance_uuid))}
-        instances = set(tx.execute(select(Instance.instance_uuid)).scalars())
-        # The turns of periodic work are always there.
-        waiting = len(tx.execute(select(Operation.id).where(~Operation.kind.startswith(TURN))).all())
-    bound = {uuid for uuid, row in requests.items() if row.state is arq.State.BOUND}
-    host = _host(site)
+    wrong = books.problems(site.store, site.placement, [HOST])
+    host = books.load(site.store, HOST)
     checks = {
-        "an accelerator has two holders": len(holders) == len(set(holders)),
-        f"held by {sorted(holders)}, bound are {sorted(bound)}": set(holders) == bound,
-        "a request is between two states": {row.state for row in requests.values()} <= SETTLED,
-        "the guards of instances differ": instances == {row.instance_uuid for row in requests.values()} - {None},
-        f"{waiting} operation(s) are not done": waiting == 0,
-        "a bind that was answered is lost": promises.bound <= bound,
-        "a request that was deleted is back": not promises.deleted & requests.keys(),
-        "a card is lost from the books": len(list(host.units())) == CARDS,
+        "a bind that was answered is lost": promises.bound <= books.bound(site.store),
+        "a request that was deleted is back": not promises.deleted & books.requests(site.store),
+        "a card is lost from the books": len(list(host.units())) == UNITS,
     }
+    wrong += [what for what, holds in checks.items() if not holds]
     if host.moving_to is None:
-        checks["Placement differs from the books"] = not (wrong := _wrong_in_placement(site, host))
-        return [what for what, holds in checks.items() if not holds] + wrong
+        return wrong
     # The command that moves the host is run again, as its message says.
     Reshaper(site.store, Mover(site.placement), lambda _line: None, patience=0).run(HOST, host.moving_to.layout)
     return ["the host is being moved"]
 
 
 def _give_everything_back(site: Site) -> list[str]:
-    site.put_back()
+    site.machine.put_back()
 
     def all_is_gone() -> list[str]:
         with site.client() as client:
@@ -216,10 +215,10 @@ def _give_everything_back(site: Site) -> list[str]:
                 client.call("DELETE", f"/v2/accelerator_requests?{which}").expect(204)
             left = client.list("accelerator_requests")
         _drop_allocations(site)
-        host = _host(site)
-        free = sum(device.state(unit) is inventory.AcceleratorState.FREE for device, _, unit in host.units())
+        host = books.load(site.store, HOST)
+        free = books.free(site.store, HOST)
         problems = ["requests are left"] if left else []
-        problems += [] if free == CARDS else [f"{free} of {CARDS} cards are free"]
+        problems += [] if free == UNITS else [f"{free} of {UNITS} cards are free"]
         problems += [] if host.shape == DEFAULT_SHAPE else ["the host has not gone back to its own layout"]
         return problems + problems_of(site, Promises())
 
@@ -251,35 +250,10 @@ def _wait_for(site: Site, find: Callable[[], list[str]]) -> list[str]:
     return last
 
 
-def _wrong_in_placement(site: Site, host: inventory.Host) -> list[str]:
-    wanted = {provider.uuid: provider for provider in view.view(host).providers}
-    tree = site.placement.get(f"/resource_providers?in_tree={host.provider_uuid}")["resource_providers"]
-    others = [one for one in tree if one["uuid"] not in wanted]
-    try:
-        return [
-            *(one for provider in wanted.values() for one in differences(site.placement, provider)),
-            *(f"{one['name']} still offers something" for one in others if _offers(site, one["uuid"])),
-        ]
-    except GenerationConflict:
-        return ["Placement changed while it was read"]
-
-
-def _offers(site: Site, provider: str) -> bool:
-    inventories = site.placement.get(f"/resource_providers/{provider}/inventories")["inventories"]
-    return any(one["total"] > one["reserved"] for one in inventories.values())
-
-
-def _host(site: Site) -> inventory.Host:
-    with site.store.transaction() as tx:
-        found = hosts.load(tx, HOST)
-    if found is None:
-        raise errors.Unavailable(f"{HOST} has not reported yet.")
-    return found
-
-
-def _make_profile(client: Client) -> None:
-    if PROFILE not in {one["name"] for one in client.list("device_profiles")}:
-        client.create_profile(PROFILE, standalone.GPU_TRAIT)
+def _make_profiles(client: Client) -> None:
+    known = {one["name"] for one in client.list("device_profiles")}
+    for name in PROFILES.keys() - known:
+        client.create_profile(name, PROFILES[name])
 
 
 @contextlib.contextmanager

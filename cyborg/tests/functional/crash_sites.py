@@ -6,27 +6,21 @@
         ...                                     # use it until site.has_died
         site.revive()
 
-The host has three GPUs in a recorded tree; one of them can be pulled out. Placement and Nova are not killed.
+The host has three GPUs in a recorded tree, which are cleaned after each guest and one of which can be pulled out, and a
+card that is made for a guest and taken back. Placement and Nova are not killed.
 """
 
 import abc
-import http.client
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from keystoneauth1 import loading
-
-from cyborg import conf as configuration
 from cyborg import crash
-from cyborg.cmd import embedded_placement
-from cyborg.drivers import recorded
-from cyborg.placement.client import PlacementClient
 from cyborg.store.engine import Store
-from cyborg.tests.functional import processes, standalone
+from cyborg.tests.functional import fleet, processes, standalone
 from cyborg.tests.functional.client import Client
 from cyborg.tests.functional.deployment import clean_broker
 from cyborg.tests.functional.fake_nova import FakeNova
@@ -34,10 +28,17 @@ from cyborg.tests.functional.standalone import until
 from cyborg.tests.placement_fixture import PlacementFixture
 
 HOST = "gpu-1"
-GPU = {"vendor": 0x10DE, "device": 0x20F1, "class": 0x030200, "numa_node": 0, "driver": "vfio-pci"}
 CARDS = 3
-LOOSE = "0000:12:00.0"
-CONDUCTOR = {"operation_lease": "5", "operation_interval": "1", "absence_limit": "100"}
+#: The GPUs, and what is made.
+UNITS = CARDS + 1
+MADE_TRAIT = "CUSTOM_FAKE_DEVICE"
+DRIVERS = f"{standalone.GPU_DRIVER},fake_driver"
+#: Everything has to be over in less time than callers and the harness have.
+HOST_WORK: fleet.Options = {
+    "agent": {"clean": "true", "enabled_drivers": DRIVERS, "host_work_timeout": 3},
+    "conductor": {"bind_wait": 2},
+    "fake_devices": {"accelerators": 1, "host_work": "prepare"},
+}
 NOTHING_TO_ARM = ""
 
 
@@ -50,10 +51,7 @@ class Site(abc.ABC):
         self.directory = directory
         self.port = processes.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.tree = directory / "tree"
-        addresses = [f"0000:{0x10 + number:02x}:00.0" for number in range(cards)]
-        functions = {address: GPU | {"iommu_group": number} for number, address in enumerate(addresses)}
-        recorded.materialise({"pci": functions}, self.tree)
+        self.machine = fleet.Machine(directory / "tree", cards)
         self._running: dict[str, processes.Process] = {}
         self._log: Path | None = None
         self._outside = ExitStack()
@@ -61,7 +59,7 @@ class Site(abc.ABC):
     def __enter__(self) -> Self:
         self.prepare()
         self.store = Store(self.database)
-        self.placement = self._placement_client()
+        self.placement = fleet.placement_client(self.placement_url)
         for kind in self.kinds:
             self._start(kind, {})
         self._wait_ready()
@@ -110,13 +108,6 @@ class Site(abc.ABC):
                 self._start(kind, {})
         self._wait_ready()
 
-    def pull_out(self) -> None:
-        self._slot.unlink(missing_ok=True)
-
-    def put_back(self) -> None:
-        if not self._slot.is_symlink():
-            self._slot.symlink_to(f"../../../devices/pci0000:12/{LOOSE}")
-
     @contextmanager
     def client(self) -> Iterator[Client]:
         with Client(self.url) as client:
@@ -124,10 +115,6 @@ class Site(abc.ABC):
 
     def output(self) -> str:
         return "\n".join(f"--- {process.name}\n{process.output[-4000:]}" for process in self._running.values())
-
-    @property
-    def _slot(self) -> Path:
-        return self.tree / "sys/bus/pci/devices" / LOOSE
 
     def _start(self, kind: str, environment: Mapping[str, str]) -> None:
         without = {crash.AT: NOTHING_TO_ARM, crash.LOG: NOTHING_TO_ARM}
@@ -139,24 +126,6 @@ class Site(abc.ABC):
 
     def _is_ready(self, kind: str) -> bool:
         return self.is_ready(kind, self._running[kind])
-
-    def api_answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
-    def _placement_client(self) -> PlacementClient:
-        conf = configuration.new_config()
-        conf([], default_config_files=[])
-        conf.register_opts(loading.get_auth_plugin_conf_options("admin_token"), group="placement")
-        for name, value in _admin_token(self.placement_url).items():
-            conf.set_override(name, value, "placement")
-        return PlacementClient.from_conf(conf)
 
 
 class Standalone(Site):
@@ -172,13 +141,13 @@ class Standalone(Site):
 
     def prepare(self) -> None:
         (self.directory / "state").mkdir()
-        _write(self.directory / "cyborg.conf", {"conductor": CONDUCTOR})
+        fleet.write(self.directory / "cyborg.conf", fleet.merged({"conductor": fleet.CONDUCTOR}, HOST_WORK))
 
     def argv(self, kind: str) -> list[str]:
         return [
             *(sys.executable, "-c", standalone.START, "--config-file", str(self.directory / "cyborg.conf")),
             *("--state-dir", str(self.directory / "state"), "--port", str(self.port), "--interval", "1"),
-            *("--drivers", standalone.GPU_DRIVER, "--simulated-host", f"{HOST}={self.tree}"),
+            *("--drivers", DRIVERS, "--simulated-host", f"{HOST}={self.machine.tree}"),
         ]
 
     def is_ready(self, kind: str, process: processes.Process) -> bool:
@@ -190,7 +159,6 @@ class Deployed(Site):
     """Real processes, a real database and a real broker; Placement and Nova are in the process of the test."""
 
     kinds = ("api", "conductor", "agent")
-    READY: Mapping[str, str] = {"conductor": "Conductor started", "agent": "started."}
 
     def __init__(self, directory: Path, *, database: str, transport_url: str, cards: int = CARDS) -> None:
         super().__init__(directory, cards=cards)
@@ -213,27 +181,13 @@ class Deployed(Site):
         self._placement.create_provider(HOST)
         exchange = f"cyborg-test-{uuid.uuid4().hex[:8]}"
         self._outside.callback(clean_broker, self._transport_url, exchange, [HOST])
-        options: dict[str, dict[str, Any]] = {
-            "DEFAULT": {
-                "transport_url": self._transport_url,
-                "control_exchange": exchange,
-                "bind_timeout": 5,
-                "periodic_interval": 1,
-                "state_path": self.directory,
-            },
-            "api": {"auth_strategy": "noauth", "host_ip": "127.0.0.1", "port": self.port, "api_workers": 1},
-            "agent": {
-                "resource_provider_name": HOST,
-                "enabled_drivers": standalone.GPU_DRIVER,
-                **{f"{name}fs_root": self.tree / name for name in ("sys", "dev", "proc")},
-            },
-            "conductor": CONDUCTOR,
-            "database": {"connection": self._database},
-            "placement": _admin_token(self._placement.url),
-            "nova": _admin_token(self._nova.url),
-            "oslo_messaging_rabbit": {"rabbit_transient_queues_ttl": 60},
+        outside = {"placement_url": self._placement.url, "nova_url": self._nova.url}
+        common = fleet.common_options(self.directory, self._database, self._transport_url, exchange, **outside)
+        ours: fleet.Options = {
+            "api": {"port": self.port},
+            "agent": {"resource_provider_name": HOST, **self.machine.roots},
         }
-        _write(self.directory / "cyborg.conf", options)
+        fleet.write(self.directory / "cyborg.conf", fleet.merged(common, HOST_WORK, ours))
         upgrade = processes.Process("dbsync", [*self._command("cyborg-dbsync"), "upgrade"], self.directory)
         assert upgrade.wait_end() == 0, upgrade.output
 
@@ -243,19 +197,8 @@ class Deployed(Site):
     def is_ready(self, kind: str, process: processes.Process) -> bool:
         assert process.runs, process.output
         if kind == "api":
-            return self.api_answers()
-        return self.READY[kind] in process.output
+            return fleet.answers(self.port)
+        return fleet.READY[kind] in process.output
 
     def _command(self, name: str) -> list[str]:
         return processes.command(name, "--config-file", self.directory / "cyborg.conf")
-
-
-def _admin_token(url: str) -> dict[str, str]:
-    return {"auth_type": "admin_token", "endpoint": url, "token": embedded_placement.TOKEN}
-
-
-def _write(path: Path, options: Mapping[str, Mapping[str, Any]]) -> None:
-    lines: list[str] = []
-    for group, values in options.items():
-        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in values.items())]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -54,7 +54,9 @@ def rabbitmq() -> str:
 def clean_broker(transport_url: str, exchange: str, agents: Iterable[str]) -> None:
     """Queues with a time to live go by themselves; those of topics stay, by oslo.messaging's choice."""
     hosts = {"conductor": [os.uname().nodename], "agent": agents}
-    with connection.Connection(transport_url.replace("rabbit://", "amqp://", 1)) as broker:
+    url = transport_url.replace("rabbit://", "amqp://", 1)
+    # A broker that does not answer is to be seen, not waited for.
+    with connection.Connection(url, transport_options={"read_timeout": 60, "write_timeout": 60}) as broker:
         channel = broker.channel()
         for topic, names in hosts.items():
             queue = f"{exchange}-{topic}"

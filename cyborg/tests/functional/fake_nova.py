@@ -4,6 +4,7 @@
 with FakeNova() as nova:
     nova.code = 422             # what each event is answered with; the call then is a 207
     nova.status = "503 Busy"    # what the whole call is answered with
+    nova.down()                 # nobody listens there any more, until nova.up()
     ...
     nova.requests[-1].body["events"]
 """
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from cheroot import wsgi
+
+from cyborg.tests.functional import processes
 
 VERSION = {
     "id": "v2.1",
@@ -38,29 +41,41 @@ class FakeNova:
         self.requests: list[Request] = []
         self.code = 200
         self.status: str | None = None
-        self._server = wsgi.Server(("127.0.0.1", 0), self._serve, numthreads=2)
-        self._server.expiration_interval = 0.05
-        self._server.prepare()
-        self._thread = threading.Thread(target=self._server.serve, name="nova", daemon=True)
+        self._port = processes.free_port()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self.up()
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        self.down()
+
+    def up(self) -> None:
+        self._server = wsgi.Server(("127.0.0.1", self._port), self._serve, numthreads=2)
+        self._server.expiration_interval = 0.05
+        self._server.prepare()
+        self._thread = threading.Thread(target=self._server.serve, name="nova", daemon=True)
+        self._thread.start()
+
+    def down(self) -> None:
         self._server.stop()
         self._thread.join()
 
     @property
     def url(self) -> str:
         """The endpoint for the catalog."""
-        return f"http://127.0.0.1:{self._server.bind_addr[1]}/v2.1"
+        return f"http://127.0.0.1:{self._port}/v2.1"
 
     def events(self, instance: str) -> list[dict[str, str]]:
         """Those of a server, in the order in which they came."""
         return [
             event for request in self.requests for event in request.body["events"] if event["server_uuid"] == instance
         ]
+
+    def told(self, instance: str) -> list[set[str]]:
+        """The tags of each call that was about the server, in the order in which they came."""
+        groups = [request.body["events"] for request in self.requests]
+        return [{event["tag"] for event in events} for events in groups if events[0]["server_uuid"] == instance]
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         status, body = self._answer(environ)

@@ -36,19 +36,24 @@ PROGRAMS = Path(__file__).parent
 
 
 class Identity:
-    """``started_in`` says how many seconds it took until everything answered."""
+    """``started_in`` says how many seconds it took until everything answered.
 
-    def __init__(self, directory: Path) -> None:
+    ``placement_database`` is the URL of an empty one. Without it Placement writes to SQLite, where a writer among many
+    can be refused.
+    """
+
+    def __init__(self, directory: Path, placement_database: str = "") -> None:
         self._directory = directory
         self._sessions: dict[tuple[str, str, str], Any] = {}
         self._known: dict[tuple[str, str], str] = {}
         port, self._placement_port = processes.free_port(), processes.free_port()
         self.url = f"http://127.0.0.1:{port}/v3"
         self.placement_url = f"http://127.0.0.1:{self._placement_port}"
+        books = placement_database or f"sqlite:///{directory}/placement/placement.sqlite"
         before = time.monotonic()
         self._servers = [
             self._serve("identity_server.py", port, PASSWORD),
-            self._serve("placement_server.py", self._placement_port, self.url, PASSWORD),
+            self._serve("placement_server.py", self._placement_port, self.url, PASSWORD, books),
         ]
         try:
             self._wait(port)

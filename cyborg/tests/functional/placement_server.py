@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real Placement on SQLite behind Keystone's tokens; a program for `keystone_fixture`.
+"""The real Placement behind Keystone's tokens; a program for `keystone_fixture`.
 
-python placement_server.py DIRECTORY PORT IDENTITY_URL PASSWORD
+python placement_server.py DIRECTORY PORT IDENTITY_URL PASSWORD DATABASE
 """
 
 import sys
@@ -16,7 +16,7 @@ log_file = {directory}/placement.log
 [api]
 auth_strategy = keystone
 [placement_database]
-connection = sqlite:///{directory}/placement.sqlite
+connection = {database}
 sync_on_startup = True
 [keystone_authtoken]
 auth_type = password
@@ -29,9 +29,11 @@ project_domain_name = Default
 """
 
 
-def main(directory: Path, port: int, identity_url: str, password: str) -> None:
+def main(directory: Path, port: int, identity_url: str, password: str, database: str) -> None:
     configuration = directory / "placement.conf"
-    text = CONFIGURATION.format(directory=directory, identity_url=identity_url, password=password)
+    text = CONFIGURATION.format(
+        directory=directory, identity_url=identity_url, password=password, database=database
+    )
     configuration.write_text(text, encoding="utf-8")
     from keystonemiddleware import auth_token
     from oslo_config import cfg
@@ -52,6 +54,6 @@ def main(directory: Path, port: int, identity_url: str, password: str) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    _, where, at, url, secret = sys.argv
+    _, where, at, url, secret, books = sys.argv
     del sys.argv[1:]
-    main(Path(where), int(at), url, secret)
+    main(Path(where), int(at), url, secret, books)

@@ -42,7 +42,13 @@ class Process:
     """Started at once; ended, by force if need be, with the block. What it said is shown when the block fails."""
 
     def __init__(
-        self, name: str, argv: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        argv: Sequence[str],
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        user: str | None = None,
     ) -> None:
         self.name = name
         self._log = directory / f"{name}.log"
@@ -56,6 +62,7 @@ class Process:
                 cwd=directory,
                 env=os.environ | dict(environment or {}),
                 start_new_session=True,
+                user=user,
             )
 
     def __enter__(self) -> Self:
@@ -94,8 +101,8 @@ class Process:
         """Its exit status."""
         return self._process.wait(patience)
 
-    def ask_to_stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
+    def ask_to_stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        self._process.send_signal(number)
 
     def stop(self) -> tuple[int, float]:
         """Its exit status, and how many seconds it took."""

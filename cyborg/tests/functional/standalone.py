@@ -77,10 +77,10 @@ class Running:
         until("no operation is waiting", lambda: not self._waiting())
 
     def _waiting(self) -> int:
-        """Operations that end; the turns of periodic work are rows that stay."""
-        kind = models.Operation.kind
+        """Operations that end; the turns of periodic work are rows that stay, and what was given up is kept."""
+        ending = (~models.Operation.kind.startswith(operations.TURN), models.Operation.ended_at.is_(None))
         with self.observer.reading() as tx:
-            statement = select(func.count()).select_from(models.Operation).where(~kind.startswith(operations.TURN))
+            statement = select(func.count()).select_from(models.Operation).where(*ending)
             return int(tx.execute(statement).scalar_one())
 
     def rows(self) -> dict[str, int]:
@@ -126,10 +126,16 @@ def in_process(
     drivers: Sequence[str] = (GPU_DRIVER,),
     database: str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    config: str = "",
 ) -> Iterator[Running]:
-    """A service over simulated hosts that reports once, at its start; ``database`` is the URL of another one."""
+    """A service over simulated hosts that reports once, at its start; ``database`` is the URL of another one.
+
+    ``config`` is the text of a configuration file, where options of drivers can be said.
+    """
+    file = directory / "cyborg.conf"
+    file.write_text(config, encoding="utf-8")
     argv = ["--state-dir", str(directory / "state"), "--port", "0", "--interval", NEVER]
-    argv += ["--drivers", ",".join(drivers), "--config-file", os.devnull]
+    argv += ["--drivers", ",".join(drivers), "--config-file", str(file)]
     for name, path in hosts.items():
         argv += ["--simulated-host", f"{name}={path}"]
     conf = standalone.configure(argv)

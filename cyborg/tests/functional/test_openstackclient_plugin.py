@@ -5,20 +5,29 @@ import csv
 import io
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, insert
 
+from cyborg.store import models, operations
+from cyborg.store.engine import Store
 from cyborg.tests.functional import standalone
 from cyborg.tests.functional.client import Client
 from cyborg.tests.functional.command_line import CommandLine, token_environment
 from cyborg.tests.functional.standalone import Process
 
 TRAIT = standalone.GPU_TRAIT
+UNKNOWN = "7e62f5a8-9d71-4d0c-ad8b-5f2b1e0a3c11"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    state = tmp_path_factory.mktemp("plugin")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("plugin")
+
+
+@pytest.fixture(scope="module")
+def url(state: Path) -> Iterator[str]:
     hosts = [
         f"--simulated-host=gpu-{cards}={standalone.gpu_host(state / f'{cards}.yaml', cards=cards)}" for cards in (1, 2)
     ]
@@ -56,6 +65,7 @@ def test_hosts_are_listed_with_what_they_have(openstack: CommandLine, holder: tu
 def test_a_host_is_shown_by_name_and_uuid(openstack: CommandLine) -> None:
     by_name = openstack("accelerator", "host", "show", "gpu-1").json
     assert openstack("accelerator", "host", "show", by_name["uuid"]).json["name"] == "gpu-1"
+    assert (by_name["drift"], by_name["differences"]) == (None, None), "no audit was there yet"
     assert "'gpu-9'" in openstack("accelerator", "host", "show", "gpu-9", expect=1).errors
 
 
@@ -76,6 +86,31 @@ def test_units_are_listed_with_their_holders(openstack: CommandLine, holder: tup
         (same,) = openstack("accelerator", "unit", "list", option, long[member]).json
         assert same["uuid"] == held["uuid"]
     assert openstack("accelerator", "unit", "show", held["uuid"]).json["state"] == "held"
+
+
+@pytest.fixture
+def given_up(state: Path, url: str) -> Iterator[str]:
+    """An operation that nobody tries any more, in the books of the service."""
+    store, one, ended = Store(f"sqlite:///{state / 'state' / 'cyborg.db'}"), str(uuid.uuid4()), operations.now()
+    values = {"kind": "nova_events", "hostname": "gpu-1", "subject": UNKNOWN, "last_error": "Nova answered 500."}
+    with store.transaction() as tx:
+        tx.execute(insert(models.Operation).values(uuid=one, payload={}, next_at=ended, ended_at=ended, **values))
+    yield one
+    with store.transaction() as tx:
+        tx.execute(delete(models.Operation).where(models.Operation.uuid == one))
+    store.dispose()
+
+
+def test_operations_are_listed_and_shown(openstack: CommandLine, given_up: str) -> None:
+    command = ("accelerator", "operation", "list")
+    (one,) = openstack(*command).json
+    assert (one["uuid"], one["state"], one["last_error"]) == (given_up, "failed", "Nova answered 500.")
+    filters = ("--kind", "nova_events", "--host", "gpu-1", "--subject", UNKNOWN, "--state", "failed")
+    (long,) = openstack(*command, *filters, "--long").json
+    assert openstack("accelerator", "operation", "show", given_up).json == long
+    for option, other in (("--kind", "clean"), ("--host", "gpu-2"), ("--subject", given_up), ("--state", "due")):
+        assert openstack(*command, option, other).json == []
+    assert UNKNOWN in openstack("accelerator", "operation", "show", UNKNOWN, expect=1).errors
 
 
 def test_a_profile_is_changed(openstack: CommandLine) -> None:

@@ -26,8 +26,21 @@ def test_on_one_provider_with_one_class_only_requests_for_several_cards_fail(tmp
     assert set(result.failed) <= {"gpu-and-gpu", "two-gpus", "two-qats"}
 
 
-@pytest.mark.parametrize(("shape", "may_fail"), [(NESTED, set()), (COUNTED, {"any", "nvidia", "big-gpu"})], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "may_fail"), [(NESTED, set()), (COUNTED, {"any", "nvidia", "big-gpu"})], ids=["nested", "counted"]
+)
 def test_claims_before_binds_fail_nothing_that_was_counted(tmp_path: Path, shape: Shape, may_fail: set[str]) -> None:
     result = simulate(tmp_path, Options(shape=shape, hosts=8, steps=30, concurrent=8, seed=5, full_check_every=15))
     assert result.outcomes["booted"] > 20
     assert set(result.failed) <= may_fail
+
+
+@pytest.mark.parametrize("shape", [NESTED, COUNTED], ids=str)
+def test_on_providers_of_nova_compute_nothing_fails_but_what_came_before_the_agent_looked(
+    tmp_path: Path, shape: Shape
+) -> None:
+    options = Options(shape=shape, hosts=5, steps=100, seed=11, full_check_every=50, nova_managed=True)
+    result = simulate(tmp_path, options)
+    assert result.outcomes["booted"] > 20
+    assert result.outcomes["things that nova-compute did"] > 5
+    assert result.failed == Counter()

@@ -18,6 +18,7 @@ from cyborg.domain.view import view
 from cyborg.store import hosts
 from cyborg.store.engine import Store
 from cyborg.store.models import Accelerator, Arq, Instance, Operation
+from cyborg.store.operations import TURN
 from cyborg.tests.functional import standalone
 from cyborg.tests.functional.client import Client
 from cyborg.tests.functional.standalone import Process
@@ -153,7 +154,7 @@ def give_everything_back(client: Client, state: Path) -> None:
 
         def nothing_is_left_to_do() -> bool:
             with store.reading() as tx:
-                return not tx.execute(select(Operation.id)).all()
+                return not tx.execute(select(Operation.id).where(~Operation.kind.startswith(TURN))).all()
 
         standalone.until("what the dead left to do is done", nothing_is_left_to_do)
 

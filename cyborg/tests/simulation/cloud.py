@@ -3,8 +3,9 @@
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from cyborg.rpc import messaging
 from cyborg.rpc.conductor import ConductorClient
 from cyborg.store import hosts, schema
 from cyborg.store.engine import Store
+from cyborg.tests.nova_compute import NovaCompute
+from cyborg.tests.placement_fixture import Outsider
 from cyborg.tests.simulation import in_process
 from cyborg.tests.simulation.hardware import DRIVER, Machine
 
@@ -34,14 +37,32 @@ NO_VIEW = -1
 
 
 class Agent:
-    """`report` is a round of the periodic kind, `catch_up` what a newer view from the conductor makes it do."""
+    """`report` is a round of the periodic kind, `catch_up` what a newer view from the conductor makes it do.
 
-    def __init__(self, machine: Machine, provider: str, conductor: ConductorClient, publisher: Publisher, wish: Shape):
+    ``nova`` is the nova-compute beside it, where there is one.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        provider: str,
+        wish: Shape,
+        *,
+        conductor: ConductorClient,
+        make_publisher: Callable[[], Publisher],
+        nova: NovaCompute | None,
+    ) -> None:
         self.machine = machine
         self.provider = provider
+        self.nova = nova
         self._conductor = conductor
-        self._publisher = publisher
+        self._make_publisher = make_publisher
         self._wish = wish
+        self.restart()
+
+    def restart(self) -> None:
+        """What it knew is forgotten."""
+        self._publisher = self._make_publisher()
         self._view: HostView | None = None
 
     def report(self) -> None:
@@ -96,39 +117,72 @@ class Cloud:
 
 
 @contextmanager
-def running(directory: Path, shape: Shape, machines: Sequence[Machine]) -> Iterator[Cloud]:
-    """Every host has reported once."""
+def running(
+    directory: Path, shape: Shape, machines: Sequence[Machine], *, nova_managed: bool = False
+) -> Iterator[Cloud]:
+    """Every host has reported once. Where nova-compute manages the providers, every other one shows our classes."""
     conf = _configuration(shape)
     store = Store(f"sqlite:///{directory}/cyborg.sqlite", sqlite_synchronous=False)
     schema.upgrade(store)
     conductor = Conductor(conf, store, messaging.get_transport(conf), nova.NoNova())
     client = in_process.DirectConductor(conductor.endpoints)
-    placement = in_process.placement(embedded_placement.build(directory, durable=False))
+    application = embedded_placement.build(directory, durable=False)
+    placement = in_process.placement(application)
     agents = []
     for machine in machines:
         provider = str(uuid.uuid5(uuid.NAMESPACE_OID, machine.name))
-        placement.post("/resource_providers", {"name": machine.name, "uuid": provider})
-        body = {"resource_provider_generation": 0, "inventories": {"VCPU": {"total": CORES}}}
-        placement.put(f"/resource_providers/{provider}/inventories", body)
-        agents.append(Agent(machine, provider, client, Publisher(placement, conf), shape))
+        outsider = Outsider(application)
+        outsider.create_provider(machine.name, uuid=provider, inventories=resources(CORES))
+        files = directory / machine.name
+        agents.append(
+            Agent(
+                machine,
+                provider,
+                shape,
+                conductor=client,
+                make_publisher=partial(Publisher, placement, _configuration(shape, files)),
+                nova=_nova_compute(outsider, provider, files) if nova_managed else None,
+            )
+        )
     cloud = Cloud(conf, store, placement, app.load(conf, store, client), agents)
     for agent in agents:
         agent.report()
+    for agent in agents[1::2]:
+        if agent.nova is not None:
+            agent.nova.start()
+            agent.report()
     try:
         yield cloud
     finally:
         store.dispose()
 
 
-def _configuration(shape: Shape) -> cfg.ConfigOpts:
+def resources(cores: int) -> dict[str, dict[str, int]]:
+    """What Nova shows of a host, without what others add."""
+    return {"VCPU": {"total": cores}}
+
+
+def _nova_compute(outsider: Outsider, provider: str, files: Path) -> NovaCompute:
+    files.mkdir()
+    found = NovaCompute(outsider, provider, files, resources(CORES))
+    found.start()
+    return found
+
+
+def _configuration(shape: Shape, files: Path | None = None) -> cfg.ConfigOpts:
+    """``files`` is the directory of the host's provider config file, for its agent."""
     conf = configuration.new_config()
     conf([], default_config_files=[])
     overrides: dict[str, dict[str, Any]] = {
         "DEFAULT": {"transport_url": "fake://", "control_exchange": f"simulation-{uuid.uuid4()}"},
         # Agents report when they are told to, however long that takes.
         "api": {"auth_strategy": "noauth", "host_down_after": 7 * 24 * 3600},
+        # Months of failures pass within an hour here.
+        "conductor": {"health_failures": 0},
         "placement": {"provider_layout": str(shape.layout), "provider_grace_time": 0},
     }
+    if files is not None:
+        overrides["placement"]["nova_provider_config"] = str(files / "cyborg.yaml")
     for group, values in overrides.items():
         for name, value in values.items():
             conf.set_override(name, value, group=None if group == "DEFAULT" else group)

@@ -72,8 +72,7 @@ class Nova:
 
     def schedule(self, name: str) -> Server | None:
         """Claimed on one of the hosts that Placement offers; None when there is none."""
-        found = self._cloud.placement.get(f"/allocation_candidates?{self._query(name)}")
-        offers = list(found["allocation_requests"])
+        offers = self._candidates(name)
         self._chance.shuffle(offers)
         for offer in offers:
             server = self._server(name, offer)
@@ -119,6 +118,14 @@ class Nova:
             for provider, resources in server.allocations.items():
                 found.setdefault(provider, Counter()).update(resources)
         return found
+
+    def _candidates(self, name: str) -> list[Mapping[str, Any]]:
+        """None also where Placement refuses the question, as it does for a class that no host has shown yet."""
+        try:
+            found = self._cloud.placement.get(f"/allocation_candidates?{self._query(name)}")
+        except Refused:
+            return []
+        return list(found["allocation_requests"])
 
     def _query(self, name: str) -> str:
         query: dict[str, Any] = {"resources": "VCPU:1", "group_policy": "none", "limit": 1000}

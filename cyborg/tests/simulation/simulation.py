@@ -6,6 +6,9 @@
 
 A step is so many boots at once, a delete, a card that goes, comes back, fails or is repaired, a report, or a device or
 host that is disabled or enabled. Boots at once are the worst case: all of them have claimed before the first one binds.
+
+Where nova-compute manages the providers, it is restarted, reads its provider anew, and writes it because of something
+of its own, after which everything it shows may be used until the agent has looked; and agents are restarted.
 """
 
 import random
@@ -15,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cyborg.domain.shape import Shape
+from cyborg.tests.nova_compute import NovaCompute
 from cyborg.tests.simulation import cloud as clouds
 from cyborg.tests.simulation import invariants, servers
 from cyborg.tests.simulation.hardware import Machine
@@ -32,6 +36,7 @@ class Options:
     concurrent: int = 1
     seed: int = 1
     full_check_every: int = 500
+    nova_managed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,8 @@ class Simulation:
             self._switch_device: 5,
             self._switch_host: 1,
         }
+        if options.nova_managed:
+            self._steps |= {self._restart_nova: 4, self._refresh_nova: 4, self._resize_nova: 4, self._restart_agent: 2}
 
     def step(self) -> None:
         (work,) = self._chance.choices(list(self._steps), weights=list(self._steps.values()))
@@ -123,6 +130,43 @@ class Simulation:
         self._disabled.append((name, f"/hosts/{name}"))
         return self._switch(self._disabled[-1], "disable")
 
+    def _restart_nova(self) -> list[str]:
+        agent = self._any_agent()
+        self._nova_compute(agent).start()
+        agent.report()
+        return [agent.machine.name]
+
+    def _refresh_nova(self) -> list[str]:
+        """Nothing of ours is touched by it, so there is nothing to repair."""
+        agent = self._any_agent()
+        self._nova_compute(agent).refresh()
+        return [agent.machine.name]
+
+    def _resize_nova(self) -> list[str]:
+        """Boots that come before the agent are refused when they are too many, and harm nobody."""
+        agent = self._any_agent()
+        self._nova_compute(agent).resize(clouds.resources(clouds.CORES + self._chance.randrange(8)))
+        failed = self.nova.failed.copy()
+        touched = self._boot()
+        self.nova.outcomes["failed before the agent looked"] += (self.nova.failed - failed).total()
+        self.nova.failed = failed
+        agent.report()
+        return [agent.machine.name, *touched]
+
+    def _restart_agent(self) -> list[str]:
+        agent = self._any_agent()
+        agent.restart()
+        agent.report()
+        return [agent.machine.name]
+
+    def _any_agent(self) -> clouds.Agent:
+        return self._cloud.agents[self._chance.choice(sorted(self._cloud.agents))]
+
+    def _nova_compute(self, agent: clouds.Agent) -> NovaCompute:
+        assert agent.nova is not None
+        self.nova.outcomes["things that nova-compute did"] += 1
+        return agent.nova
+
     def _switch(self, what: tuple[str, str], verb: str) -> list[str]:
         name, path = what
         answer = self._cloud.call("POST", f"{path}/{verb}", newest=path.startswith("/hosts"))
@@ -137,7 +181,7 @@ def simulate(directory: Path, options: Options) -> Result:
     """Raises AssertionError, with the number of the step, when something does not hold."""
     chance = random.Random(options.seed)
     machines = [Machine.mixed(f"host-{number}", chance) for number in range(options.hosts)]
-    with clouds.running(directory, options.shape, machines) as cloud:
+    with clouds.running(directory, options.shape, machines, nova_managed=options.nova_managed) as cloud:
         simulation = Simulation(cloud, options, chance)
         for number in range(1, options.steps + 1):
             try:

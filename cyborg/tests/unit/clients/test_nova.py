@@ -76,6 +76,17 @@ def test_trouble_that_passes_is_a_reason_to_try_again(compute: FakeNova, conf: c
         nova.from_conf(conf).send(EVENTS)
 
 
+def test_a_nova_that_is_away_is_told_in_words_for_people(conf: cfg.ConfigOpts) -> None:
+    with FakeNova() as soon_gone:
+        conf.set_override("endpoint", soon_gone.url, group="nova")
+        client = nova.Nova(conf)
+        client.send(EVENTS)
+    for _ in range(2):
+        with pytest.raises(errors.Unavailable) as caught:
+            client.send(EVENTS)
+        assert caught.value.message == "Nova cannot be reached: Connection refused."
+
+
 def test_a_call_that_nova_refuses_as_a_whole_is_logged_and_not_sent_again(
     compute: FakeNova, conf: cfg.ConfigOpts, caplog: pytest.LogCaptureFixture
 ) -> None:

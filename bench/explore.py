@@ -24,7 +24,6 @@ KINDS = {"made": True, "ready": False}
 #: Hosts, requests, faults, operations under way with which users still bind.
 TABLE: tuple[tuple[str, int, int, int], ...] = (
     ("1:made 1:ready", 3, 1, 1),
-    ("1:made 1:ready", 3, 2, 1),
     ("1:made 1:ready", 3, 0, 3),
     ("2:ready 1:made", 3, 1, 1),
     ("2:made", 2, 1, 1),

@@ -94,7 +94,8 @@ def recurring_work(
         Recurring("operation_retention", expiry.INTERVAL, store, expiry.Retention(conf, store).run),
     ]
     if conf.conductor.arq_expiry:
-        found.append(Recurring("arq_expiry", expiry.INTERVAL, store, expiry.Expiry(conf, store).run))
+        interval = min(expiry.INTERVAL, conf.conductor.arq_expiry)
+        found.append(Recurring("arq_expiry", interval, store, expiry.Expiry(conf, store).run))
     if not has_placement:
         LOG.info(
             "No credentials in [placement]: no audits, and Placement still offers what is free on hosts that are down"

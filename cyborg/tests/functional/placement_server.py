@@ -31,9 +31,7 @@ project_domain_name = Default
 
 def main(directory: Path, port: int, identity_url: str, password: str, database: str) -> None:
     configuration = directory / "placement.conf"
-    text = CONFIGURATION.format(
-        directory=directory, identity_url=identity_url, password=password, database=database
-    )
+    text = CONFIGURATION.format(directory=directory, identity_url=identity_url, password=password, database=database)
     configuration.write_text(text, encoding="utf-8")
     from keystonemiddleware import auth_token
     from oslo_config import cfg

@@ -60,6 +60,9 @@ class Preparing:
                 raise Again(exc.message) from exc
             self._refuse(task, work, exc.message)
         except errors.CyborgError as exc:
+            if len(self._means.look(work)[1]) != len(units):
+                # A request of it was called off meanwhile, and what its host then refused says nothing of the others.
+                raise Again(exc.message) from exc
             self._refuse(task, work, exc.message)
         else:
             self._succeed(task, work, attached)

@@ -104,7 +104,7 @@ class Api:
     def operation(self, **changes: Any) -> str:
         """Work that somebody has a lease on, unless ``changes`` say otherwise; its uuid."""
         later = operations.now() + datetime.timedelta(hours=1)
-        values = {"uuid": str(uuid.uuid4()), "kind": "prepare", "payload": {}, "owner": "somebody"}
+        values: dict[str, Any] = {"uuid": str(uuid.uuid4()), "kind": "prepare", "payload": {}, "owner": "somebody"}
         values |= {"lease_until": later, "next_at": later, **changes}
         with self.store.transaction() as tx:
             tx.execute(insert(models.Operation).values(values))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from cyborg.store import models
 from cyborg.tests import builders
@@ -22,16 +23,17 @@ def busy(api: Api) -> Api:
     for _ in range(2):
         api.bind(api.request())
     rows = models.Accelerator
+    found = select(rows.id, rows.work)
     with api.store.transaction() as tx:
-        held, reserved = tx.execute(rows.__table__.select().where(rows.arq_uuid.is_not(None))).all()
-        cleaning, kept = tx.execute(rows.__table__.select().where(rows.arq_uuid.is_(None))).all()
+        held, reserved = tx.execute(found.where(rows.arq_uuid.is_not(None))).all()
+        cleaning, kept = tx.execute(found.where(rows.arq_uuid.is_(None))).all()
         changes: dict[int, dict[str, Any]] = {
             reserved.id: {"work": WORK},
             cleaning.id: {"work": WORK},
             kept.id: {"work": WORK, "quarantine": "The card does not answer."},
         }
         for row, values in changes.items():
-            tx.execute(rows.__table__.update().where(rows.id == row).values(values))
+            tx.execute(update(rows).where(rows.id == row).values(values))
     assert held.work is None
     return api
 

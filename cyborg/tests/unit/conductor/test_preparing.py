@@ -215,6 +215,19 @@ def test_one_request_of_several_may_go_and_the_others_are_bound(make: Make) -> N
     assert house.events() == {uuids[1]: True}
 
 
+def test_what_a_host_refuses_of_a_request_that_went_is_no_failure_of_the_others(make: Make) -> None:
+    house = make()
+    client = ready(house, to_make=3)
+    call, uuids = begun(house, client, count=2)
+    client.delete_arqs(NOVA, uuids[:1])
+    house.agents.trouble["prepare"] = [errors.Conflict("this operation was ended for that unit")]
+    house.agents.gate.set()
+    call.end()
+    house.until_done()
+    assert house.states(uuids[1]) == [arq.State.BOUND]
+    assert sorted(house.units()) == ["free", "free", "held"]
+
+
 def test_a_bind_that_began_may_be_asked_for_again(make: Make) -> None:
     house = make()
     client = ready(house)

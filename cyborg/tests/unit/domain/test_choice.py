@@ -86,7 +86,7 @@ def test_a_coarse_request_gives_way_to_a_finer_one_in_the_same_call() -> None:
         {"unit": {"work": "w", "quarantine": "it does not answer"}},
     ],
 )
-def test_a_disabled_failed_absent_or_unclean_card_is_not_handed_out(changes: dict[str, object]) -> None:
+def test_a_disabled_failed_absent_or_unclean_card_is_not_handed_out(changes: dict[str, Any]) -> None:
     with pytest.raises(errors.NoAccelerator):
         choice.choose(host(device("a", GPU, **changes)), [want("r")])
 

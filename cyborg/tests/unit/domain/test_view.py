@@ -2,6 +2,7 @@
 """What Placement should show for a host."""
 
 import dataclasses
+from typing import Any
 
 from cyborg.domain import choice, inventory, report, view
 from cyborg.tests.unit.domain.test_choice import FPGA, GPU, device, host, released, want
@@ -9,7 +10,7 @@ from cyborg.tests.unit.domain.test_choice import FPGA, GPU, device, host, releas
 PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
 
 
-def mixed(**changes: object) -> inventory.Host:
+def mixed(**changes: Any) -> inventory.Host:
     made = dataclasses.replace(host(device("a", GPU, **changes), device("b", FPGA)), provider_uuid=PROVIDER)
     return dataclasses.replace(made, owned_traits=GPU | FPGA)
 

@@ -68,12 +68,17 @@ def test_state_is_kept_over_a_restart_and_both_signals_stop_it_cleanly_while_a_c
     tmp_path: Path, hosts: list[str]
 ) -> None:
     seen: list[dict[str, set[str]]] = []
+    disabled, latest = "", {"OpenStack-API-Version": "accelerator latest"}
     for number in (signal.SIGTERM, signal.SIGINT):
         with Process(tmp_path / "state", *hosts) as process:
             with Client(process.wait_ready()) as client:
                 if not seen:
                     client.create_profile("any-gpu", standalone.GPU_TRAIT)
                     client.create("any-gpu")
+                    disabled = client.list("devices")[0]["uuid"]
+                    client.call("POST", f"/v2/devices/{disabled}/disable").expect(204)
+                shown = client.call("GET", f"/v2/devices/{disabled}", headers=latest).expect(200).json
+                assert shown["status"] == "maintaining"
                 collections = ("devices", "deployables", "device_profiles", "accelerator_requests")
                 seen.append({name: {one["uuid"] for one in client.list(name)} for name in collections})
                 asked = time.monotonic()

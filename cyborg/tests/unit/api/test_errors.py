@@ -70,6 +70,17 @@ def test_a_failure_inside_is_logged_with_its_trace_and_answered_without(
     assert "RuntimeError: /etc/secret" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["", None, "a" * 300])
+def test_mistakes_for_which_clients_pin_a_servers_fault_leave_no_trace_in_the_log(
+    api: Api, caplog: pytest.LogCaptureFixture, name: str | None
+) -> None:
+    profile = {"groups": [{"resources:FPGA": "1"}], **({} if name is None else {"name": name})}
+    with caplog.at_level(logging.DEBUG):
+        answer = api.call("POST", "/v2/device_profiles", [profile])
+    assert answer.status_int == 500
+    assert "Traceback" not in caplog.text
+
+
 def test_a_conductor_that_is_away_is_a_reason_to_try_again(api: Api) -> None:
     broken = Api(api.conf, api.store, Broken(errors.Unavailable("The conductor does not answer.")))
     answer = broken.call("POST", "/v2/devices/7e62f5a8-9d71-4d0c-ad8b-5f2b1e0a3c11/enable")

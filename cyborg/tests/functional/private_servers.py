@@ -10,7 +10,8 @@
 
 They are made from the programs that are installed on this machine, listen on free ports of 127.0.0.1 and keep their
 data in a directory that goes with the block. Started by root, they run as an ordinary user: PostgreSQL insists on that.
-Without the programs the test is skipped; with CYBORG_TEST_REQUIRE_SERVERS=1 it fails.
+They take their time, so the default run does without: like every test with servers, those here run where the URL of
+such a server is given (that one is left alone). Where it is, or is required, a missing program is a failure.
 """
 
 import contextlib
@@ -28,7 +29,8 @@ import pytest
 import sqlalchemy
 from kombu import connection
 
-from cyborg.tests.functional import processes
+from cyborg.tests import databases
+from cyborg.tests.functional import deployment, processes
 from cyborg.tests.functional.standalone import until
 
 #: Who a server is when root starts it.
@@ -36,6 +38,7 @@ ORDINARY_USER = "nobody"
 #: Of a first start, on a machine that is busy.
 PATIENCE = 120.0
 DATABASE = "cyborg"
+VARIABLES = {**databases.VARIABLES, "rabbitmq": deployment.RABBITMQ}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,14 @@ class Server:
 
 
 AWAY = (OSError, sqlalchemy.exc.SQLAlchemyError)
+
+
+def wanted(*kinds: str) -> None:
+    """Skips the test unless servers of these kinds are offered, or required."""
+    if os.environ.get("CYBORG_TEST_REQUIRE_SERVERS") != "1":
+        missing = [VARIABLES[kind] for kind in kinds if not os.environ.get(VARIABLES[kind])]
+        if missing:
+            pytest.skip(f"{' and '.join(missing)} do not name a server")
 
 
 @contextlib.contextmanager
@@ -170,8 +181,7 @@ PLACES = ("/usr/lib/rabbitmq/bin", "/usr/sbin", *sorted(map(str, Path("/usr/lib/
 def _program(name: str) -> str:
     found = shutil.which(name, path=os.pathsep.join((*PLACES, os.environ.get("PATH", os.defpath))))
     if found is None:
-        complain = pytest.fail if os.environ.get("CYBORG_TEST_REQUIRE_SERVERS") == "1" else pytest.skip
-        complain(f"{name} is not installed")
+        pytest.fail(f"{name} is not installed")
     return str(found)
 
 

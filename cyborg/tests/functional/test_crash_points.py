@@ -12,8 +12,8 @@ from cyborg.tests.functional import crash_harness, crash_sites
 from cyborg.tests.functional.deployment import rabbitmq
 
 SEED = 7
-POINTS = 6
-POINTS_OF_EACH_KIND = 3
+POINTS = 4
+POINTS_OF_EACH_KIND = 2
 
 
 def check(site: crash_sites.Site, kind: str, count: int, directory: Path) -> None:

@@ -6,6 +6,7 @@ The routes are those that the application has, each in the first version and in 
 """
 
 import dataclasses
+import datetime
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -122,6 +123,9 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         client = running.client
         client.create_profile(garbage.PROFILE, standalone.GPU_TRAIT)
         (request,) = client.create(garbage.PROFILE)
+        with running.observer.transaction() as tx:
+            later = operations.now() + datetime.timedelta(days=1)
+            operations.add(tx, [operations.new(kind="prepare", payload={}, owner="somebody", lease_until=later)])
         latest = {"OpenStack-API-Version": "accelerator latest"}
         items = {}
         for name in COLLECTIONS:

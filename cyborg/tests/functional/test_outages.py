@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from cyborg.domain.inventory import AcceleratorState
 from cyborg.store.models import Operation
-from cyborg.tests.functional import books, outages
+from cyborg.tests.functional import books, outages, private_servers
 from cyborg.tests.functional.client import Client
 from cyborg.tests.functional.fleet import Fleet
 from cyborg.tests.functional.outages import Scene
@@ -32,6 +32,7 @@ CLEANING = {
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    private_servers.wanted("mysql", "rabbitmq")
     with Scene.of("mysql", tmp_path_factory.mktemp("outages")) as running:
         yield running
 

@@ -177,11 +177,14 @@ def test_without_credentials_for_placement_there_are_no_audits_and_one_line_says
     announcing = Announcer(agent.AgentClient(conf, messaging.get_transport(conf)))
     notices = Notices(cloud.store, Notifier(conf, "conductor"))
     work = service.recurring_work(conf, cloud.store, announcing, notices)
-    assert [one.name for one in work] == ["host_watch", "arq_expiry"]
+    assert [one.name for one in work] == ["host_watch", "operation_retention", "arq_expiry"]
     assert len([one for one in caplog.records if "No credentials in [placement]" in one.getMessage()]) == 1
     conf.set_override("auth_type", "admin_token", group="placement")
     conf.set_override("arq_expiry", 0, group="conductor")
     work = service.recurring_work(conf, cloud.store, announcing, notices)
-    assert [one.name for one in work] == ["host_watch", "audit"]
+    assert [one.name for one in work] == ["host_watch", "operation_retention", "audit"]
     conf.set_override("audit_interval", 0, group="conductor")
-    assert [one.name for one in service.recurring_work(conf, cloud.store, announcing, notices)] == ["host_watch"]
+    assert [one.name for one in service.recurring_work(conf, cloud.store, announcing, notices)] == [
+        "host_watch",
+        "operation_retention",
+    ]

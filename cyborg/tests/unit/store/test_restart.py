@@ -17,6 +17,7 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(scope="module", params=list(databases.VARIABLES))
 def running(request: pytest.FixtureRequest) -> Iterator[private_servers.Server]:
+    private_servers.wanted(request.param)
     with private_servers.run(request.param) as server:
         store = Store(server.url)
         schema.upgrade(store)

@@ -99,7 +99,9 @@ class NoAuth:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         remote = environ.get("REMOTE_ADDR") or "127.0.0.1"  # none by way of a socket of this machine
         if options.exposes_noauth(self._conf, remote.removeprefix("::ffff:")):
-            stranger = errors.Forbidden(f"[api] auth_strategy = noauth is for callers on the same machine, not {remote}.")
+            stranger = errors.Forbidden(
+                f"[api] auth_strategy = noauth is for callers on the same machine, not {remote}."
+            )
             strange: Iterable[bytes] = _failure(stranger)(environ, start_response)
             return strange
         token = environ.get("HTTP_X_AUTH_TOKEN", "").strip()

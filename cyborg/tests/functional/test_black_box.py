@@ -91,7 +91,13 @@ class Cloud:
         """The options of a golden host as an operator has them."""
         family, options = golden.family_of(case), golden.recording(case).get("options", {})
         groups: dict[str, Mapping[str, Any]] = {
-            "agent": {"enabled_drivers": f"{family}_driver", "resource_provider_name": name} | dict(agent or {}),
+            # By default nothing is cleaned in a tree of files.
+            "agent": {
+                "enabled_drivers": f"{family}_driver",
+                "resource_provider_name": name,
+                "clean": True,
+                **(agent or {}),
+            },
             **{group: values for group, values in options.items() if isinstance(values, dict)},
             str(builders.group_of(family)): {key: one for key, one in options.items() if not isinstance(one, dict)},
         }

@@ -24,7 +24,7 @@ def check(site: crash_sites.Site, kind: str, count: int, directory: Path) -> Non
         assert not outcome.problems, f"{kind} killed at {outcome.hit or at}: {outcome.problems}"
         hit += bool(outcome.hit)
     # What happens by the clock does not happen as often in every life.
-    assert hit > count // 2
+    assert hit * 2 >= count
 
 
 def test_one_process_on_sqlite(tmp_path: Path) -> None:

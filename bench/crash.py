@@ -12,8 +12,6 @@ as are asked for are hit, spread over the whole life; more points than there are
 
 import argparse
 import itertools
-import os
-import signal
 import sys
 import tempfile
 import time
@@ -21,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import figures
+from bench import figures, servers_given
 from cyborg.tests import databases
 from cyborg.tests.functional import crash_harness, crash_sites
 
@@ -72,13 +70,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--skip", type=int, default=0, help="so many of them, which an earlier run has done")
     parser.add_argument("--servers", type=int, default=0, help="further ones in each life: more points of the API")
     parser.add_argument("--kinds", nargs="+", help="only these kinds of process")
-    parser.add_argument("--database", choices=list(databases.VARIABLES), help="each part as a process, on this server")
-    parser.add_argument("--rabbitmq", default="rabbit://guest:guest@127.0.0.1:5672/", help="(default: %(default)s)")
-    options = parser.parse_args(argv)
-    if options.database and not os.environ.get(databases.VARIABLES[options.database]):
-        parser.error(f"--database {options.database} needs the server's URL in {databases.VARIABLES[options.database]}")
-    # What it started has to be ended with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    servers_given.add(parser, database=None)
+    options = servers_given.parse(parser, argv)
     with tempfile.TemporaryDirectory(prefix="cyborg-crash-") as name:
         directory = Path(name)
         with site(options, directory) as one:

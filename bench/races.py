@@ -8,15 +8,13 @@ come out is in `cyborg.tests.functional.races`; the exit status says whether it 
 """
 
 import argparse
-import os
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import figures
+from bench import figures, servers_given
 from cyborg.tests import databases
 from cyborg.tests.functional import races
 
@@ -40,13 +38,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--threads", type=int, default=200, help="(default: %(default)s)")
     parser.add_argument("--apis", type=int, default=4, help="processes (default: %(default)s)")
     parser.add_argument("--conductors", type=int, default=3, help="processes (default: %(default)s)")
-    parser.add_argument("--database", choices=list(databases.VARIABLES), default="mysql", help="(default: %(default)s)")
-    parser.add_argument("--rabbitmq", default="rabbit://guest:guest@127.0.0.1:5672/", help="(default: %(default)s)")
-    options = parser.parse_args(argv)
-    if not os.environ.get(databases.VARIABLES[options.database]):
-        parser.error(f"--database {options.database} needs the server's URL in {databases.VARIABLES[options.database]}")
-    # What it started has to be ended with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    servers_given.add(parser, database="mysql")
+    options = servers_given.parse(parser, argv)
     with tempfile.TemporaryDirectory(prefix="cyborg-races-") as name:
         directory = Path(name)
         processes = {"apis": options.apis, "conductors": options.conductors}

@@ -9,14 +9,12 @@ exit status says whether it did.
 """
 
 import argparse
-import os
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import figures
+from bench import figures, servers_given
 from bench.crash import spread
 from cyborg.domain.shape import Layout
 from cyborg.tests import databases
@@ -47,13 +45,8 @@ def kill_all(host: reshape_crash.MovingHost, count: int) -> list[list[object]]:
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.reshape", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--points", type=int, default=0, help="on each way; 0 takes each one once")
-    parser.add_argument("--database", choices=list(databases.VARIABLES), default="mysql", help="(default: %(default)s)")
-    parser.add_argument("--rabbitmq", default="rabbit://guest:guest@127.0.0.1:5672/", help="(default: %(default)s)")
-    options = parser.parse_args(argv)
-    if not os.environ.get(databases.VARIABLES[options.database]):
-        parser.error(f"--database {options.database} needs the server's URL in {databases.VARIABLES[options.database]}")
-    # What it started has to be ended with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    servers_given.add(parser, database="mysql")
+    options = servers_given.parse(parser, argv)
     with tempfile.TemporaryDirectory(prefix="cyborg-reshape-") as name:
         directory = Path(name)
         with (

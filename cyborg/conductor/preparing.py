@@ -119,7 +119,7 @@ class Preparing:
         except LeaseLost:
             caller.answer()
             raise
-        except BaseException:
+        except BaseException:  # whatever it was, it goes on, and nobody waits for ever
             caller.answer(errors.Unavailable(f"{why} It could not be undone yet."))
             raise
         LOG.warning("%s", why)

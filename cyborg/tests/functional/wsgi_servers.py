@@ -45,6 +45,8 @@ disable-logging = true
 die-on-term = true
 exit-on-reload = true
 hook-master-start = unix_signal:15 gracefully_kill_them_all
+# Its http11-socket says 0.0.0.0 of a caller from the second request of a connection on.
+env = OS_API__NOAUTH_BEYOND_LOOPBACK=true
 """
 
 Argv = Callable[[Path, int, int], Sequence[str | Path]]
@@ -166,8 +168,7 @@ def configure(directory: Path, *, devices: int) -> Path:
     configuration = directory / "cyborg.conf"
     configuration.write_text(
         f"[DEFAULT]\ntransport_url = fake://\ndefault_log_levels =\n[database]\nconnection = {database}\n"
-        # With several threads uWSGI may say 0.0.0.0 of a caller on this machine.
-        "[api]\nauth_strategy = noauth\nnoauth_beyond_loopback = true\n"
+        "[api]\nauth_strategy = noauth\n"
     )
     return configuration
 

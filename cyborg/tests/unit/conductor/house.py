@@ -7,7 +7,6 @@ with House(tmp_path, bind_wait=5) as house:
     house.bind(one, house.request())
 """
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,12 +20,12 @@ from cyborg import conf as configuration
 from cyborg import context
 from cyborg.clients import nova
 from cyborg.conductor.service import Conductor
-from cyborg.domain import arq, errors, inventory, profile, report
+from cyborg.domain import arq, inventory, profile, report
 from cyborg.rpc import messaging
 from cyborg.rpc.agent import FakeAgents
-from cyborg.rpc.conductor import ConductorClient
 from cyborg.store import arqs, hosts, models, operations, schema
 from cyborg.store.engine import Store
+from cyborg.tests.simulation.in_process import DirectConductor
 
 HOST = "host-1"
 CARD = "0000:3b:00.0"
@@ -44,26 +43,12 @@ def until(what: str, holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-class _Direct:
-    """In the place of an RPC client."""
-
-    def __init__(self, endpoints: Sequence[object]) -> None:
-        self._endpoints = endpoints
-
-    def call(self, ctxt: context.RequestContext, method: str, **arguments: Any) -> Any:
-        endpoint = next(one for one in self._endpoints if hasattr(one, method))
-        answer = getattr(endpoint, method)(ctxt, **json.loads(json.dumps(arguments)))
-        if "error" in answer:
-            raise errors.by_code()[answer["error"]["code"]](answer["error"]["message"])
-        return json.loads(json.dumps(answer["result"]))
-
-
-class Client(ConductorClient):
+class Client(DirectConductor):
     """``conductor`` is the one that it asks."""
 
     def __init__(self, conductor: Conductor) -> None:
+        super().__init__(conductor.endpoints)
         self.conductor = conductor
-        self._client: Any = _Direct(conductor.endpoints)
 
 
 class House:

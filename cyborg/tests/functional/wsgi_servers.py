@@ -16,9 +16,9 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cyborg.domain import arq, profile, reconcile, view
@@ -45,9 +45,9 @@ disable-logging = true
 die-on-term = true
 exit-on-reload = true
 hook-master-start = unix_signal:15 gracefully_kill_them_all
-# Its http11-socket says 0.0.0.0 of a caller from the second request of a connection on.
-env = OS_API__NOAUTH_BEYOND_LOOPBACK=true
 """
+#: uWSGI's http11-socket says 0.0.0.0 of a caller from the second request of a connection on.
+ANYBODY = {"OS_API__NOAUTH_BEYOND_LOOPBACK": "true"}
 
 Argv = Callable[[Path, int, int], Sequence[str | Path]]
 
@@ -55,10 +55,11 @@ Argv = Callable[[Path, int, int], Sequence[str | Path]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """``argv`` is made from the directory it may write to, the port and the threads. ``library`` or ``program`` is
-    what must be installed."""
+    what must be installed; ``environment`` is added to ours."""
 
     name: str
     argv: Argv
+    environment: Mapping[str, str] = field(default_factory=dict)
     library: str | None = None
     program: str | None = None
 
@@ -84,7 +85,8 @@ class Server:
         if self.name == OURS:
             argv.append(f"--config-file={_own_configuration(own, configuration, port, threads)}")
         # gunicorn leaves a socket at home, or there.
-        environment = {"OS_CYBORG_CONFIG_FILES": str(configuration), "HOME": str(own), "XDG_RUNTIME_DIR": str(own)}
+        home = {"HOME": str(own), "XDG_RUNTIME_DIR": str(own)}
+        environment = {"OS_CYBORG_CONFIG_FILES": str(configuration), **home, **self.environment}
         with Process(self.name, argv, own, environment) as process:
             until(f"{self.name} listens", lambda: listens(port) or not process.runs)
             assert process.runs, process.output
@@ -135,7 +137,7 @@ def _mod_wsgi(directory: Path, port: int, threads: int) -> Sequence[str | Path]:
 
 
 GUNICORN = Server(name="gunicorn", argv=_gunicorn, library="gunicorn")
-UWSGI_SERVER = Server(name="uwsgi", argv=_uwsgi, program="uwsgi")
+UWSGI_SERVER = Server(name="uwsgi", argv=_uwsgi, program="uwsgi", environment=ANYBODY)
 MOD_WSGI = Server(name="mod_wsgi-express", argv=_mod_wsgi, program="mod_wsgi-express")
 SERVERS = (
     Server(name=OURS, argv=_ours),

@@ -16,7 +16,7 @@
 # More is run where it is asked for:
 #
 #     CYBORG_TEST_OLD_CLIENT=/venv/bin/python    a Python with python-cyborgclient: its commands against the service
-#     CYBORG_TEST_EXAMPLES=100                   so many random calls of each kind to each route; 3 by default
+#     CYBORG_TEST_EXAMPLES=100                   so many random calls to each route and damaged hosts for each driver
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/venv.sh

@@ -52,8 +52,9 @@ class Answers:
         _check_readable(request)
         if request.segments():  # the root tells which versions there are, so it has none itself
             _ = request.version
-        if not request.accept.acceptable_offers([JSON]):
+        if not _takes_json(request.accept):
             raise errors.NotAcceptable(f"Only {JSON} can be sent; the request accepts {request.accept}.")
+        request.accept = JSON  # pecan would decide once more
         response = request.get_response(self._application, catch_exc_info=False)
         if response.status_int == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             limit = self._services.conf.oslo_middleware.max_request_body_size
@@ -61,6 +62,20 @@ class Answers:
         if response.status_int >= HTTPStatus.BAD_REQUEST:
             _rewrite(response)
         return response
+
+
+def _takes_json(accept: Any) -> bool:
+    """Whether ``Accept`` lets JSON be sent; one that names nothing leaves it to us.
+
+    webob takes "application/json; charset=utf-8" for another kind than the one without parameters; what JSON there is,
+    is UTF-8.
+    """
+    if not accept.parsed or accept.acceptable_offers([JSON]):
+        return True
+    return any(
+        parameters and quality > 0 and kind.partition(";")[0].strip().lower() == JSON
+        for kind, quality, parameters, _ in accept.parsed
+    )
 
 
 def _check_readable(request: Request) -> None:

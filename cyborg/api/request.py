@@ -116,7 +116,7 @@ class Request(pecan.Request):
         Raises InvalidRequest, UnsupportedBody or TooLarge.
         """
         schema = routing.form_at(self.route, self.version).body or {}
-        if "default" in schema and not self.is_body_readable:
+        if "default" in schema and not self._sent:
             return schema["default"]
         found = self.body_unchecked()
         self.check_body(found)
@@ -133,13 +133,20 @@ class Request(pecan.Request):
             raise errors.InvalidRequest("The request has no Content-Type; send JSON with 'application/json'.")
         if kind != "application/json" and not kind.endswith("+json"):
             raise api_errors.UnsupportedBody(f"Content-Type {kind!r} is not supported; send 'application/json'.")
+        return _parse(self._sent)
+
+    @functools.cached_property
+    def _sent(self) -> bytes:
+        """The bytes of the body, of which some servers know only by reading that there is none.
+
+        Raises TooLarge or InvalidRequest.
+        """
         try:
-            raw = self._read()
+            return self._read()
         except webob.exc.HTTPRequestEntityTooLarge as exc:
             raise api_errors.TooLarge(str(exc.detail)) from exc
         except (OSError, ValueError) as exc:  # what servers raise when the client sends wrong pieces, or hangs up
             raise errors.InvalidRequest("The body cannot be read to its end; send it again.") from exc
-        return _parse(raw)
 
     def _read(self) -> bytes:
         """The bytes of the body, in pieces: a limit that is passed must not be noticed in the end only.

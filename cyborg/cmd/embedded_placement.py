@@ -15,7 +15,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from oslo_config import cfg
 from placement import conf as placement_conf
@@ -40,34 +40,51 @@ def build(state_dir: Path, *, durable: bool = True) -> Application:
     """
     database = state_dir / DATABASE
     _use_write_ahead_log(database)
-    return _Placement(database, durable=durable)
+    return Embedded.load(state_dir, f"sqlite:///{database}", durable=durable)
 
 
-class _Placement:
-    def __init__(self, database: Path, *, durable: bool) -> None:
-        conf = _configuration(state_dir=database.parent, url=f"sqlite:///{database}")
-        self._database = db_api.placement_context_manager.make_new_manager()
-        self._database.configure(connection=conf.placement_database.connection, sqlite_synchronous=durable)
+class Embedded:
+    """``application`` with ``database`` put in place for each request."""
+
+    def __init__(self, application: Application, database: Any) -> None:
+        self.database = database
+        self._application = application
+
+    @classmethod
+    def load(cls, state_dir: Path, url: str, *, durable: bool) -> Self:
+        """A new application; makes or upgrades the database."""
+        conf = _configuration(state_dir=state_dir, url=url)
+        database = _database(url, durable=durable)
         with _one_at_a_time:
-            put_back = db_api.placement_context_manager.patch_factory(self._database)
+            put_back = db_api.placement_context_manager.patch_factory(database)
             try:
                 # Placement fills these two tables once per process; ours must be filled once per database.
                 trait._TRAITS_SYNCED = False
                 resource_class._RESOURCE_CLASSES_SYNCED = False
                 policy.init(conf, suppress_deprecation_warnings=True)
-                self._application = deploy.loadapp(conf)
+                return cls(deploy.loadapp(conf), database)
             finally:
                 put_back()
+
+    def on(self, url: str) -> Self:
+        """The same application on another database, whose tables have to be made and filled already."""
+        return type(self)(self._application, _database(url, durable=False))
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("HTTP_X_AUTH_TOKEN") == TOKEN:
             environ["HTTP_X_ROLES"] = ROLES
         with _one_at_a_time:
-            put_back = db_api.placement_context_manager.patch_factory(self._database)
+            put_back = db_api.placement_context_manager.patch_factory(self.database)
             try:
                 return list(self._application(environ, start_response))
             finally:
                 put_back()
+
+
+def _database(url: str, *, durable: bool) -> Any:
+    database = db_api.placement_context_manager.make_new_manager()
+    database.configure(connection=url, sqlite_synchronous=durable)
+    return database
 
 
 def _configuration(*, state_dir: Path, url: str) -> cfg.ConfigOpts:

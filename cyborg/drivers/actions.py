@@ -17,6 +17,9 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NUMBER = re.compile(r"\d{1,5}")
 SWITCH = re.compile(r"[01]")
 ONE = re.compile(r"1")
+UP_OR_DOWN = re.compile(r"up|down")
+QAT_SERVICE = r"(sym|asym|dc|dcc|decomp)"
+QAT_SERVICE_LIST = re.compile(rf"{QAT_SERVICE}(;{QAT_SERVICE}){{0,2}}")
 DRIVER_NAME = re.compile(r"[A-Za-z0-9_-]{0,32}")
 
 VF_COUNT = "vf_count"
@@ -28,6 +31,8 @@ OVERRIDE_DRIVER = "override_driver"
 UNBIND = "unbind"
 PROBE = "probe"
 RESET_BOARD = "reset_board"
+QAT_STATE = "qat_state"
+QAT_SERVICES = "qat_services"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,14 @@ ACTIONS = {
     UNBIND: Action(file="bus/pci/devices/{}/driver/unbind", writes_subject=True),
     PROBE: Action(file="bus/pci/drivers_probe", writes_subject=True),
     RESET_BOARD: Action(file="bus/pci/devices/{}/mgmt_reset"),
+    QAT_STATE: Action(file="bus/pci/devices/{}/qat/state", value=UP_OR_DOWN),
+    QAT_SERVICES: Action(file="bus/pci/devices/{}/qat/cfg_services", value=QAT_SERVICE_LIST),
 }
+
+
+def attribute(action: str) -> str:
+    """What the file of a known action is called, to be named where its path would tell nobody anything."""
+    return ACTIONS[action].file.rpartition("/")[2]
 
 
 def resolve(action: str, subject: str, value: str = "1") -> tuple[str, str]:

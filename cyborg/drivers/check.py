@@ -46,7 +46,7 @@ def _device(family: str, device: report.Device, sensors: Mapping[str, float] | N
 
 def _deployables(device: report.Device) -> Iterator[dict[str, Any]]:
     traits: dict[str, frozenset[str]] = {}
-    mdevs = iter(device.facts.get("mdevs", ()))
+    mdevs = {address: list(uuids) for address, uuids in device.facts.get("mdevs", {}).items()}
     for parent, part in device.walk():
         traits[part.key] = part.traits | (traits[parent] if parent is not None else frozenset())
         if part.accelerators:
@@ -58,14 +58,15 @@ def _deployables(device: report.Device) -> Iterator[dict[str, Any]]:
             }
 
 
-def _handle(unit: report.Accelerator, mdevs: Iterator[str]) -> dict[str, Any]:
-    """Numbers and truth values as such, and a PCI address in one piece."""
+def _handle(unit: report.Accelerator, mdevs: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Numbers and truth values as such, and a PCI address in one piece; takes from ``mdevs`` what it uses."""
     info = dict(unit.info)
     if unit.pci_address is None:
         return {"type": str(unit.type), **info} | ({"nsid": int(info["nsid"] or 0)} if "nsid" in info else {})
     if unit.type is report.HandleType.MDEV:
         asked = info["asked_type"]
-        return {"type": "MDEV", "parent": unit.pci_address, "mdev_type": asked, "uuid": next(mdevs, None)}
+        made = mdevs.get(unit.pci_address)
+        return {"type": "MDEV", "parent": unit.pci_address, "mdev_type": asked, "uuid": made.pop(0) if made else None}
     handle: dict[str, Any] = {"type": str(unit.type), "bdf": unit.pci_address}
     if "managed" in info:
         handle["managed"] = info["managed"] == "true"

@@ -23,11 +23,14 @@ NVME_CONTROLLER = "nvme_controller"
 NVME_ACTIVE = "nvme_active_namespaces"
 NVME_ALLOCATED = "nvme_allocated_namespaces"
 NVME_NAMESPACE = "nvme_namespace"
+NVME_SMART = "nvme_smart"
 NVME_SAMPLE = "nvme_sample"
 NVME_SANITIZE = "nvme_sanitize"
 NVME_SANITIZE_LOG = "nvme_sanitize_log"
 NVME_FORMAT = "nvme_format"
 DFL_PROGRAM = "dfl_program"
+DFL_RELEASE = "dfl_release_port"
+DFL_ASSIGN = "dfl_assign_port"
 
 #: (the function's directory in sysfs, the root of device nodes, a number, bytes) -> the answer
 Do = Callable[[Node, Path, int, bytes], bytes]
@@ -50,16 +53,20 @@ class Command:
 
 
 NAMESPACES = range(1, 0xFFFFFFFF)
+PORTS = range(16)
 COMMANDS = {
     NVME_CONTROLLER: Command(do=nvme_ioctl.controller),
     NVME_ACTIVE: Command(do=nvme_ioctl.active_namespaces),
     NVME_ALLOCATED: Command(do=nvme_ioctl.allocated_namespaces),
     NVME_NAMESPACE: Command(do=nvme_ioctl.namespace, values=NAMESPACES),
+    NVME_SMART: Command(do=nvme_ioctl.smart_log),
     NVME_SAMPLE: Command(do=nvme_ioctl.sample),
     NVME_SANITIZE: Command(do=nvme_ioctl.sanitize, values=range(2, 5, 2), changes=True),
     NVME_SANITIZE_LOG: Command(do=nvme_ioctl.sanitize_log),
     NVME_FORMAT: Command(do=nvme_ioctl.erase_by_format, values=NAMESPACES, changes=True),
-    DFL_PROGRAM: Command(do=dfl_ioctl.program, values=range(16), takes_data=True, changes=True),
+    DFL_PROGRAM: Command(do=dfl_ioctl.program, values=PORTS, takes_data=True, changes=True),
+    DFL_RELEASE: Command(do=dfl_ioctl.release_port, values=PORTS, changes=True),
+    DFL_ASSIGN: Command(do=dfl_ioctl.assign_port, values=PORTS, changes=True),
 }
 
 

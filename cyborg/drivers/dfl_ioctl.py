@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Partial reconfiguration of an Intel FPGA by ioctl on the management engine of one PCI function.
+"""What the management engine of an Intel FPGA is asked by ioctl, on the node of one PCI function.
 
-The kernel's ABI is ``include/uapi/linux/fpga-dfl.h``: ``DFL_FPGA_FME_PORT_PR`` is ``_IO(0xB6, 0x80)`` on
-``/dev/dfl-fme.N``, with a structure of 24 bytes: size, flags (0), number of the port, length and address of the raw
-bitstream. The kernel's driver keeps the port in reset meanwhile; EIO is the hardware's refusal, EBUSY a port or engine
-that is open elsewhere.
+The kernel's ABI is ``include/uapi/linux/fpga-dfl.h``, for ``/dev/dfl-fme.N``. Partial reconfiguration,
+``DFL_FPGA_FME_PORT_PR``, is ``_IO(0xB6, 0x80)`` with a structure of 24 bytes: size, flags (0), number of the port,
+length and address of the raw bitstream. The kernel's driver keeps the port in reset meanwhile; EIO is the hardware's
+refusal, EBUSY a port or engine that is open elsewhere. ``DFL_FPGA_FME_PORT_RELEASE`` and ``DFL_FPGA_FME_PORT_ASSIGN``
+are ``_IOW(0xB6, 0x81, int)`` and ``_IOW(0xB6, 0x82, int)`` with the number of a port, which leaves the function so that
+a virtual function can have it, or comes back.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
 import os
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from cyborg.drivers.sysfs import Node
 
 PORT_PR = 0xB680
+PORT_RELEASE, PORT_ASSIGN = 0x4004B681, 0x4004B682
 ENGINE = "fpga_region/region*/dfl-fme.*"
 
 
@@ -33,9 +39,6 @@ class PortPr(ctypes.Structure):
 
 def program(function: Node, devfs: Path, value: int, data: bytes) -> bytes:
     """Put the raw bitstream ``data`` into the region behind port ``value``; returns when the card has taken it."""
-    engine = next(function.search(ENGINE), None)
-    if engine is None:
-        raise OSError(errno.ENODEV, f"{function.name} has no management engine")
     buffer = ctypes.create_string_buffer(data, len(data))
     order = PortPr(
         argsz=ctypes.sizeof(PortPr),
@@ -43,9 +46,32 @@ def program(function: Node, devfs: Path, value: int, data: bytes) -> bytes:
         buffer_size=len(data),
         buffer_address=ctypes.addressof(buffer),
     )
+    with _engine(function, devfs) as node:
+        fcntl.ioctl(node, PORT_PR, order)
+    return b""
+
+
+def release_port(function: Node, devfs: Path, value: int, _data: bytes) -> bytes:
+    """EBUSY for a port that is in use, or has left."""
+    with _engine(function, devfs) as node:
+        fcntl.ioctl(node, PORT_RELEASE, struct.pack("=i", value))
+    return b""
+
+
+def assign_port(function: Node, devfs: Path, value: int, _data: bytes) -> bytes:
+    """EBUSY for a port that is here."""
+    with _engine(function, devfs) as node:
+        fcntl.ioctl(node, PORT_ASSIGN, struct.pack("=i", value))
+    return b""
+
+
+@contextlib.contextmanager
+def _engine(function: Node, devfs: Path) -> Iterator[int]:
+    engine = next(function.search(ENGINE), None)
+    if engine is None:
+        raise OSError(errno.ENODEV, f"{function.name} has no management engine")
     node = os.open(devfs / engine.name, os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.ioctl(node, PORT_PR, order)
+        yield node
     finally:
         os.close(node)
-    return b""

@@ -4,29 +4,48 @@
     {"init": "ok", "devices": [{"bus_id": "00000000:3B:00.0", "uuid": "GPU-...", "temperature": 41}]}
 
 What a card's table lacks is "not supported", as on a real card. ``init`` other than "ok" is the error of starting.
-``handle_error`` is the error of every question about the card.
+``handle_error`` is the error of every question about the card; the name of an error in place of a value is that of the
+one question. Names are those of NVML, with or without ``NVML_ERROR_``; what is none of them is an unknown error.
 """
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+OK = "ok"
+PREFIX = "NVML_ERROR_"
+UNKNOWN = 999
 CODES = {
-    "NVML_ERROR_NOT_SUPPORTED": 3,
-    "NVML_ERROR_NOT_FOUND": 6,
-    "NVML_ERROR_DRIVER_NOT_LOADED": 9,
-    "NVML_ERROR_CORRUPTED_INFOROM": 14,
-    "NVML_ERROR_GPU_IS_LOST": 15,
-    "NVML_ERROR_RESET_REQUIRED": 16,
-    "NVML_ERROR_LIB_RM_VERSION_MISMATCH": 18,
-    "NVML_ERROR_UNKNOWN": 999,
+    "UNINITIALIZED": 1,
+    "INVALID_ARGUMENT": 2,
+    "NOT_SUPPORTED": 3,
+    "NO_PERMISSION": 4,
+    "ALREADY_INITIALIZED": 5,
+    "NOT_FOUND": 6,
+    "INSUFFICIENT_SIZE": 7,
+    "INSUFFICIENT_POWER": 8,
+    "DRIVER_NOT_LOADED": 9,
+    "TIMEOUT": 10,
+    "IRQ_ISSUE": 11,
+    "LIBRARY_NOT_FOUND": 12,
+    "FUNCTION_NOT_FOUND": 13,
+    "CORRUPTED_INFOROM": 14,
+    "GPU_IS_LOST": 15,
+    "RESET_REQUIRED": 16,
+    "OPERATING_SYSTEM": 17,
+    "LIB_RM_VERSION_MISMATCH": 18,
+    "IN_USE": 19,
+    "MEMORY": 20,
+    "NO_DATA": 21,
+    "UNKNOWN": UNKNOWN,
 }
+REMAPPED_ROWS = ("correctable", "uncorrectable", "pending", "failure")
 
 
 class NVMLError(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.value = CODES[name]
+        self.value = CODES.get(name.removeprefix(PREFIX), UNKNOWN)
 
 
 class FakeNvml:
@@ -41,7 +60,7 @@ class FakeNvml:
 
     def nvmlInit(self) -> None:  # noqa: N802 - the library's name
         self.starts += 1
-        if self._state["init"] != "ok":
+        if self._state.get("init", OK) != OK:
             raise NVMLError(self._state["init"])
         self.running = True
 
@@ -49,12 +68,12 @@ class FakeNvml:
         self.running = False
 
     def nvmlDeviceGetHandleByPciBusId(self, address: str) -> Mapping[str, Any]:  # noqa: N802
-        for card in self._state["devices"]:
-            if card["bus_id"].lower()[-len(address) :] == address:
+        for card in self._state.get("devices", ()):
+            if _place(card["bus_id"]) == _place(address):
                 if "handle_error" in card:
                     raise NVMLError(card["handle_error"])
                 return dict(card)
-        raise NVMLError("NVML_ERROR_NOT_FOUND")
+        raise NVMLError("NOT_FOUND")
 
     def nvmlDeviceGetUUID(self, card: Mapping[str, Any]) -> Any:  # noqa: N802
         return _of(card, "uuid")
@@ -89,7 +108,7 @@ class FakeNvml:
 
     def nvmlDeviceGetRemappedRows(self, card: Mapping[str, Any]) -> Sequence[int]:  # noqa: N802
         rows = _of(card, "remapped_rows")
-        return [rows[name] for name in ("correctable", "uncorrectable", "pending", "failure")]
+        return [rows.get(name, 0) for name in REMAPPED_ROWS] if isinstance(rows, Mapping) else rows
 
     def nvmlDeviceGetMigMode(self, card: Mapping[str, Any]) -> Any:  # noqa: N802
         return _of(card, "mig_mode")
@@ -101,7 +120,7 @@ class FakeNvml:
         for instance in card.get("mig_devices", ()):
             if instance["index"] == index:
                 return instance
-        raise NVMLError("NVML_ERROR_NOT_FOUND")
+        raise NVMLError("NOT_FOUND")
 
     def nvmlDeviceGetGpuInstanceId(self, instance: Mapping[str, Any]) -> Any:  # noqa: N802
         return _of(instance, "gpu_instance_id")
@@ -110,11 +129,17 @@ class FakeNvml:
         return SimpleNamespace(gpuInstanceSliceCount=_of(instance, "slices"), memorySizeMB=_of(instance, "memory_mb"))
 
     def nvmlVgpuTypeGetMaxInstances(self, card: Mapping[str, Any], vgpu_type: int) -> Any:  # noqa: N802
-        return _of(card.get("vgpu_max_instances", {}), str(vgpu_type))
+        return _of(_of(card, "vgpu_max_instances"), str(vgpu_type))
+
+
+def _place(address: str) -> tuple[int, str]:
+    """However many digits the domain is written with."""
+    domain, _, rest = address.lower().partition(":")
+    return int(domain, 16), rest
 
 
 def _of(table: Mapping[str, Any], name: str) -> Any:
-    value = table.get(name, "NOT_SUPPORTED")
-    if isinstance(value, str) and value == "NOT_SUPPORTED":
-        raise NVMLError("NVML_ERROR_NOT_SUPPORTED")
+    value = table.get(name)
+    if value is None or (isinstance(value, str) and value.removeprefix(PREFIX) in CODES):
+        raise NVMLError(value or "NOT_SUPPORTED")
     return value

@@ -13,10 +13,11 @@ Everything that `sysfs.Node` tolerates reads as None. Discovery never writes; ho
 a test replaces what that writes with a hook which does what the kernel would do (`twin`).
 """
 
+import contextlib
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from oslo_log import log
@@ -83,22 +84,30 @@ class Host:
     def act(self, action: str, subject: str, value: str = "1") -> None:
         """Do one of `actions` to a function or mediated device; an OSError of the kernel reaches the caller.
 
-        An ordinary user asks the process that may.
+        It names the attribute, whoever wrote it, and no path. An ordinary user asks the process that may.
         """
-        if self._asks_for_rights:
-            from cyborg.drivers import privileged
-
-            privileged.act(action, subject, value, self._helper_command)
-            return
         path, text = actions.resolve(action, subject, value)
-        self._write(self.sys(path).full, text)
+        with _naming(actions.attribute(action)):
+            if self._asks_for_rights:
+                from cyborg.drivers import privileged
+
+                privileged.act(action, subject, value, self._helper_command)
+            else:
+                self._write(self.sys(path).full, text)
 
     def command(self, name: str, address: str, value: int = 0, data: bytes = b"") -> bytes:
-        """The answer to one of `commands` by the function's hardware; an OSError of the kernel reaches the caller."""
+        """The answer to one of `commands` by the function's hardware; an OSError of the kernel reaches the caller.
+
+        It names the command and no path.
+        """
+        with _naming(name):
+            return self._run(name, address, value, data)
+
+    def _run(self, name: str, address: str, value: int, data: bytes) -> bytes:
         if self._commands is not None:
             return self._commands.run(name, address, value, data)
         if not self.is_this_machine:
-            raise OSError(errno.ENXIO, f"{self._sysfs} is no machine: there is no hardware that could be asked")
+            raise OSError(errno.ENXIO, "This host is no machine: there is no hardware that could be asked")
         if self._asks_for_rights:
             from cyborg.drivers import privileged
 
@@ -118,8 +127,8 @@ class Host:
         names = listing.names()
         if names is None:
             raise errors.HostUnreadable(
-                f"{listing.full} cannot be listed, so nothing is known of this host's PCI devices. "
-                "Check that sysfs is mounted there and that the agent may read it."
+                "The PCI devices of this host cannot be listed, so nothing is known of them. "
+                "Check that sysfs is mounted at [agent] sysfs_root and that the agent may read it."
             )
         found = [PciFunction.read(listing / name, self.counters) for name in sorted(names) if ADDRESS.fullmatch(name)]
         functions = {function.address: function for function in found if function and not function.dead}
@@ -136,6 +145,15 @@ class Host:
             LOG.warning("PCI function %s reads as all ones: it no longer answers and is left out.", address)
         for address in sorted(ended):
             LOG.info("PCI function %s is no longer read as all ones.", address)
+
+
+@contextlib.contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """In place of the path in an OSError, which depends on who did it, and which is no matter of those who read it."""
+    try:
+        yield
+    except OSError as exc:
+        raise OSError(exc.errno, exc.strerror, what) from exc
 
 
 def _write_file(path: Path, text: str) -> None:

@@ -126,8 +126,7 @@ class HuaweiAscendDriver:
             virtual = mdev.offer(places, kind)
             if virtual:
                 named = frozenset({f"CUSTOM_AICHIP_HUAWEI_{chip.device.upper()}_{trait_token(kind)}"})
-                facts = {"mdevs": list(virtual.mdevs)} if virtual.mdevs else {}
-                return (_part(chip, "CUSTOM_VNPU", virtual.accelerators, named),), facts
+                return (_part(chip, "CUSTOM_VNPU", virtual.accelerators, named),), virtual.facts
         if mdev.in_use(places):
             offer = pci_offer.nothing(chip, SERVES_VNPUS)
         else:

@@ -64,7 +64,8 @@ class InspurFpgaDriver:
 
 
 def _device(function: PciFunction) -> report.Device:
-    health, reasons = pci_health.verdict(pci_health.findings(function))
+    unclear = [pci_health.UNREADABLE] if function.pci_class is None else []
+    health, reasons = pci_health.verdict([*pci_health.findings(function), *unclear])
     part = report.Deployable(
         resource_class="FPGA",
         traits=traits.product(KIND, VENDOR, function.device),

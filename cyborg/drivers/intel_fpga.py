@@ -13,7 +13,18 @@ from oslo_config import cfg, types
 
 from cyborg.domain import report
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import fpga_cleaning, images, intel_board, intel_work, pci_function, pci_health, traits
+from cyborg.drivers import (
+    fpga_cleaning,
+    images,
+    intel_board,
+    intel_ports,
+    intel_work,
+    pci_function,
+    pci_health,
+    pci_work,
+    traits,
+    vf_demand,
+)
 from cyborg.drivers.fpga_cleaning import Cleaning
 from cyborg.drivers.host import Host
 from cyborg.drivers.intel_board import Board
@@ -53,20 +64,31 @@ class IntelFpgaDriver:
             help="For each region, by its id (interface uuid), a GBS file without any function, such as "
             "0123456789ab4cde8f0123456789abcd:/etc/cyborg/blank.gbs.",
         ),
+        vf_demand.OPTION,
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._devices = DEVICES | {device.lower() for device in options["device_ids"]}
         self._cleaning = Cleaning(options[fpga_cleaning.DEST])
         self._blanks: Mapping[str, str] = options["blank_images"]
+        self._on_demand = vf_demand.OnDemand(
+            options[vf_demand.DEST], makers={intel_ports.DRIVER}, parts=intel_ports.Ports()
+        )
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         for function, board in self._cards(host):
-            yield _device(function, board)
+            yield _device(function, board, self._units(function))
 
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
         found = {function.address: board.sensors() for function, board in self._cards(host) if board}
         return {address: sensors for address, sensors in found.items() if sensors}
+
+    def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        self._on_demand.prepare(host, unit)
+        return pci_work.info(self.discover(host), unit)
+
+    def release(self, host: Host, unit: Unit) -> None:
+        self._on_demand.release(host, unit)
 
     def check_image(
         self, device: report.Device, unit: Unit, image: images.Image, function: str | None = None
@@ -82,6 +104,11 @@ class IntelFpgaDriver:
         else:
             intel_work.blank(host, unit, self._blanks)
 
+    def _units(self, function: PciFunction) -> tuple[report.Accelerator, ...]:
+        if self._on_demand.lists(function) and not function.vfs_on:
+            return self._on_demand.units(function)
+        return pci_function.accelerators(function)
+
     def _cards(self, host: Host) -> Iterator[tuple[PciFunction, Board | None]]:
         """By id, or by what the kernel's FPGA drivers say it is."""
         for function in host.pci():
@@ -92,7 +119,7 @@ class IntelFpgaDriver:
                 yield function, board
 
 
-def _device(function: PciFunction, board: Board | None) -> report.Device:
+def _device(function: PciFunction, board: Board | None, units: tuple[report.Accelerator, ...]) -> report.Device:
     found = [*pci_health.findings(function), *(board.findings() if board else ())]
     if board is None:
         found.append(pci_health.ASLEEP if function.asleep else pci_health.NO_DRIVER)
@@ -106,7 +133,7 @@ def _device(function: PciFunction, board: Board | None) -> report.Device:
         health=health,
         health_reasons=reasons,
         facts=function.facts() | pci_function.withheld(function) | _facts(board),
-        deployables=(_card(function, board),),
+        deployables=(_card(function, board, units),),
     )
 
 
@@ -120,7 +147,7 @@ def _facts(board: Board | None) -> dict[str, Any]:
     return facts
 
 
-def _card(function: PciFunction, board: Board | None) -> report.Deployable:
+def _card(function: PciFunction, board: Board | None, units: tuple[report.Accelerator, ...]) -> report.Deployable:
     """The card, with one part for each region; the accelerators are in the first, where today's cards have them all."""
     regions = (board.regions() if board else []) or [None]
     return report.Deployable(
@@ -131,7 +158,7 @@ def _card(function: PciFunction, board: Board | None) -> report.Deployable:
                 key=f"region{index}",
                 resource_class="FPGA",
                 traits=_region(function.vendor, identity) | (_loaded(function, board) if index == 0 else frozenset()),
-                accelerators=pci_function.accelerators(function) if index == 0 else (),
+                accelerators=units if index == 0 else (),
             )
             for index, identity in enumerate(regions)
         ),

@@ -22,6 +22,7 @@ DEVICES = frozenset(
     {"56c0", "56c1", "56c2", "0bd5", "0bd6", "0bd7", "0bd8", "0bd9", "0bda", "0bdb", "e20b", "e211", "e212"}
 )
 DRIVERS = ("i915", "xe")
+AWAKE = "D0"
 SURVIVABILITY: Finding = (report.Health.FAILED, "survivability_mode")
 WEDGED: Finding = (report.Health.FAILED, "wedged")
 
@@ -66,7 +67,12 @@ def _gpus(host: Host, on_demand: vf_demand.OnDemand) -> Iterator[PciFunction]:
 
 
 def _seen(gpu: PciFunction) -> bool:
-    return gpu.driver in DRIVERS and not gpu.asleep
+    return gpu.driver in DRIVERS and not _asleep(gpu)
+
+
+def _asleep(gpu: PciFunction) -> bool:
+    """Also one of which the kernel does not know the state: what its driver shows then means nothing."""
+    return gpu.asleep or gpu.power_state not in (None, AWAKE)
 
 
 def _device(gpu: PciFunction, on_demand: vf_demand.OnDemand) -> report.Device:
@@ -100,7 +106,7 @@ def _findings(gpu: PciFunction, reader: Reader) -> Iterator[Finding]:
         yield pci_health.UNREADABLE
     if gpu.driver not in DRIVERS:
         yield pci_health.NO_DRIVER
-    elif gpu.asleep:
+    elif _asleep(gpu):
         yield pci_health.ASLEEP
     else:
         # That the file is there says it; its text differs between kernels.

@@ -2,7 +2,8 @@
 """Intel QuickAssist: a PF with VFs offers them, one without itself, and what it computes is a trait."""
 
 import configparser
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from oslo_config import cfg
@@ -10,7 +11,7 @@ from oslo_log import log
 
 from cyborg.domain import report
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import host_use, pci_health, pci_offer, pci_reset, pci_work, traits, vf_demand
+from cyborg.drivers import host_use, intel_services, pci_health, pci_offer, pci_reset, pci_work, traits, vf_demand
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.sysfs import Node
@@ -39,10 +40,6 @@ PF_OF = {vf: pf for pf, vf in VF_OF.items()}
 KEPT = frozenset({"qat_vfio_pci", "qat-vfio-pci"})
 FOR_GUESTS = KEPT | {None, "vfio-pci", "pci-stub"}
 
-SERVICES = frozenset({"sym", "asym", "dc", "dcc", "decomp"})
-#: Older words for several services at once.
-WORDS = {"cy": frozenset({"sym", "asym"})}
-
 DOWN = "device_down"
 SERVES_HOST = "serves_host"
 FAILED, DEGRADED = report.Health.FAILED, report.Health.DEGRADED
@@ -56,23 +53,32 @@ ERRORS = (
 
 class IntelQatDriver:
     option_group: ClassVar[str | None] = "intel_qat"
-    options: ClassVar[tuple[cfg.Opt, ...]] = (vf_demand.OPTION,)
+    options: ClassVar[tuple[cfg.Opt, ...]] = (vf_demand.OPTION, intel_services.OPTION)
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._on_demand = vf_demand.OnDemand(options[vf_demand.DEST], all_at_once=True)
+        self._choices = intel_services.Choices(options[intel_services.DEST], self._on_demand)
+        #: Nobody looks at a device that is down only for as long as it takes to configure it.
+        self._configuring = threading.Lock()
         self._told_of_debugfs = False
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         for function in host.pci():
             if function.vendor == VENDOR and function.device in VF_OF | PF_OF and not function.is_vf:
-                yield self._device(host, function)
+                with self._configuring:
+                    device = self._device(host, function)
+                yield device
 
     def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
+        with self._configuring:
+            self._choices.prepare(host, unit)
         self._on_demand.prepare(host, unit)
         return pci_work.info(self.discover(host), unit)
 
     def release(self, host: Host, unit: Unit) -> None:
         self._on_demand.release(host, unit)
+        with self._configuring:
+            self._choices.release(host, unit)
 
     def clean(self, host: Host, unit: Unit) -> None:
         pci_reset.clean(host, unit)
@@ -82,12 +88,7 @@ class IntelQatDriver:
         state = reader.text(function.node / "qat/state") if "qat" in function.names else None
         debug = self._debugfs(host, function)
         services = _services(function, debug, reader)
-        if state == "down":
-            offer = pci_offer.nothing(function, DOWN)
-        elif self._on_demand.lists(function) and not function.vfs_on:
-            offer = pci_offer.Offer(accelerators=self._on_demand.units(function), withheld={})
-        else:
-            offer = pci_offer.of(function, lambda unit: _refuse(host, function, unit), _extra)
+        parts, withheld = self._parts(host, function, state, services)
         health, reasons = pci_health.verdict(
             [*pci_health.findings(function), *reader.findings, *_findings(function, state, debug)]
         )
@@ -99,9 +100,23 @@ class IntelQatDriver:
             numa_node=function.numa_node,
             health=health,
             health_reasons=reasons,
-            facts=function.facts() | {"state": state, "services": services} | offer.facts,
-            deployables=() if state == "down" else (_part(function, services, offer),),
+            facts=function.facts() | {"state": state, "services": services} | withheld,
+            deployables=parts,
         )
+
+    def _parts(
+        self, host: Host, function: PciFunction, state: str | None, services: list[str] | None
+    ) -> tuple[tuple[report.Deployable, ...], dict[str, Any]]:
+        """One part, or one for each choice of services that a device still has; and what is withheld."""
+        if state == intel_services.DOWN:
+            return (), pci_offer.nothing(function, DOWN).facts
+        if self._on_demand.lists(function) and not function.vfs_on:
+            choices: Mapping[str, Iterable[str] | None] = self._choices.of(function) or {"": services}
+            units = self._on_demand.units(function)
+            return tuple(_part(function, words, units, key) for key, words in choices.items()), {}
+        offer = pci_offer.of(function, lambda unit: _refuse(host, function, unit), _extra)
+        key = self._choices.part(function, services)
+        return (_part(function, services, offer.accelerators, key),), offer.facts
 
     def _debugfs(self, host: Host, function: PciFunction) -> Node | None:
         """The driver's directory there, which only root may see; asking its heartbeat wakes the card."""
@@ -119,8 +134,7 @@ def _services(function: PciFunction, debug: Node | None, reader: pci_health.Read
         text = reader.text(function.node / "qat/cfg_services")
     else:
         text = _older(((debug / "dev_cfg").text() or "") if debug else "")
-    words = {word.strip().lower() for word in (text or "").split(";")} - {""}
-    return sorted(frozenset().union(*(WORDS.get(word, {word}) for word in words))) or None
+    return sorted(intel_services.words(text)) or None
 
 
 def _older(text: str) -> str | None:
@@ -138,7 +152,7 @@ def _findings(function: PciFunction, state: str | None, debug: Node | None) -> I
         yield pci_health.NO_DRIVER
     elif function.asleep:
         yield pci_health.ASLEEP
-    if state == "down":
+    if state == intel_services.DOWN:
         yield FAILED, DOWN
     reader = pci_health.Reader()
     listed = (function.node / "qat_ras").names() or frozenset()
@@ -166,13 +180,16 @@ def _extra(unit: PciFunction) -> Mapping[str, str]:
     return {"managed": "false"} if unit.driver in KEPT else {}
 
 
-def _part(function: PciFunction, services: list[str] | None, offer: pci_offer.Offer) -> report.Deployable:
+def _part(
+    function: PciFunction, services: Iterable[str] | None, units: tuple[report.Accelerator, ...], key: str
+) -> report.Deployable:
     """A VF that was passed into this machine is also known by the id of its PF, as its like are on their host."""
     family = PF_OF.get(function.device, function.device)
     return report.Deployable(
+        key=key,
         resource_class="CUSTOM_QAT",
         traits=traits.product(KIND, VENDOR, function.device)
         | traits.product(KIND, VENDOR, family)
-        | {f"CUSTOM_QAT_INTEL_SVC_{word.upper()}" for word in services or () if word in SERVICES},
-        accelerators=offer.accelerators,
+        | {f"CUSTOM_QAT_INTEL_SVC_{word.upper()}" for word in services or () if word in intel_services.SERVICES},
+        accelerators=units,
     )

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from cyborg.domain import errors
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import commands, images, intel_board, lending, pci_reset, pci_work
+from cyborg.drivers import commands, images, intel_board, intel_ports, lending, pci_reset, pci_work
 from cyborg.drivers.fpga_cleaning import refusal
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import FOR_GUESTS, PciFunction
 from cyborg.drivers.sysfs import Node
 
-DRIVER = "dfl-pci"
+DRIVER = intel_ports.DRIVER
 GROUP = "intel_fpga"
 #: Drivers that do not live through a reset of the function.
 REBIND = (DRIVER, "intel-fpga-pci")
@@ -48,7 +48,7 @@ def blank(host: Host, unit: Unit, blanks: Mapping[str, str]) -> None:
     file = {_plain(name): Path(path) for name, path in blanks.items()}.get(region or "")
     if file is None:
         raise refusal(unit.address, f"[{GROUP}] blank_images has none for region {region}", GROUP)
-    _put(host, card, function, _image(file), file, always=True)
+    _put(host, card, function, _image(file, region), file, always=True)
     lending.give_back(host, function, DRIVER)
 
 
@@ -78,20 +78,21 @@ def _lend(host: Host, card: PciFunction, function: PciFunction) -> None:
     lending.take(host, function, DRIVER)
 
 
-def _image(file: Path) -> images.Image:
+def _image(file: Path, region: str | None) -> images.Image:
+    """Errors name the region, as [intel_fpga] blank_images does, and not the file."""
     try:
         verdict = images.inspect(file, {images.Format.GBS})
     except OSError as exc:
-        raise errors.DriverError(f"The blank image {file} cannot be read: {exc.strerror or exc}.") from exc
+        raise errors.DriverError(f"The blank image for region {region} cannot be read: {exc.strerror or exc}.") from exc
     if isinstance(verdict, images.Refusal):
-        raise errors.DriverError(f"The blank image {file} is refused: {verdict.message}")
+        raise errors.DriverError(f"The blank image for region {region} is refused: {verdict.message}")
     return verdict
 
 
 def _put(host: Host, card: PciFunction, function: PciFunction, image: images.Image, file: Path, *, always: bool) -> str:
     """Into the region of each port of the function; returns what they show then."""
     if not isinstance(image, images.Gbs) or image.region != _region(card):
-        raise errors.DriverError(f"{file} is for region {image.region}, and {card.address} has {_region(card)}.")
+        raise errors.DriverError(f"The image is for region {image.region}, and {card.address} has {_region(card)}.")
     board = intel_board.read(function)
     if board is None or not board.ports:
         raise errors.DriverError(f"{function.address} shows no port, so nothing can be programmed there.")

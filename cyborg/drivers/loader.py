@@ -90,7 +90,8 @@ def _value(group: str | None, opt: cfg.Opt, value: Any) -> Any:
     """JSON objects stand for the text that an option has in a configuration file."""
     try:
         if opt.multi:
-            return [opt.type(item if isinstance(item, str) else json.dumps(item)) for item in value]
+            items = value if isinstance(value, list | tuple) else [value]
+            return [opt.type(item if isinstance(item, str) else json.dumps(item)) for item in items]
         return opt.type(value)
     except (ValueError, TypeError) as exc:
         raise errors.DriverError(f"[{group}] {opt.name} cannot be {value!r}: {exc}.") from exc

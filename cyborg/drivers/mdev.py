@@ -7,8 +7,9 @@ A place is a function that can have them, the card itself or one of its VFs, wit
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from cyborg.domain import report
 from cyborg.drivers.pci_function import PciFunction
@@ -21,12 +22,16 @@ Place = tuple[str, PciFunction]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """Parts of one type; ``name`` is "" when nothing says it; ``mdevs`` are the uuids of those that exist."""
+    """Parts of one type; ``name`` is "" when nothing says it; ``mdevs`` are uuids of those that exist, by address."""
 
     name: str
     accelerators: tuple[report.Accelerator, ...]
     memory_mib: int | None = None
-    mdevs: tuple[str, ...] = ()
+    mdevs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"mdevs": {address: list(uuids) for address, uuids in self.mdevs.items()}} if self.mdevs else {}
 
 
 def supported(places: Iterable[Place]) -> bool:
@@ -47,6 +52,7 @@ def offer(places: Iterable[Place], kind_name: str) -> Offer | None:
         return None
     name = next((text for _, _, kind in kinds if (text := (kind / "name").text())), kind_name)
     word = name.partition(" ")[2] or name
+    made = {function.address: tuple(sorted((kind / "devices").names() or ())) for _, function, kind in kinds}
     units = [
         report.pci_accelerator(
             f"{prefix}{word}_{index}",
@@ -55,17 +61,17 @@ def offer(places: Iterable[Place], kind_name: str) -> Offer | None:
             extra={"asked_type": kind_name, "vgpu_mark": f"{kind_name}_{index}"},
         )
         for prefix, function, kind in kinds
-        for index in range(_capacity(kind))
+        for index in range(_left(kind) + len(made[function.address]))
     ]
     memory = re.search(r"framebuffer=(\d+)M", (kinds[0][2] / "description").text() or "")
     return Offer(
         name=name,
         accelerators=tuple(units),
         memory_mib=int(memory[1]) if memory else None,
-        mdevs=tuple(sorted(uuid for _, _, kind in kinds for uuid in (kind / "devices").names() or ())),
+        mdevs={address: uuids for address, uuids in made.items() if uuids},
     )
 
 
-def _capacity(kind: Node) -> int:
+def _left(kind: Node) -> int:
     """Counted anew each time: what can still be made goes down when other places of the card fill up."""
-    return max((kind / "available_instances").number() or 0, 0) + len((kind / "devices").names() or ())
+    return max((kind / "available_instances").number() or 0, 0)

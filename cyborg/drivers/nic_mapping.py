@@ -25,6 +25,8 @@ TYPES = "enabled_nic_types"
 NETWORKS = "physical_device_mappings"
 FUNCTIONS = "function_device_mappings"
 PORTS = "device_addresses"
+#: A name becomes part of a trait, which Placement takes up to 255 characters of.
+LONGEST_NAME = 200
 OPTIONS: tuple[cfg.Opt, ...] = (
     cfg.ListOpt(
         NETWORKS,
@@ -73,6 +75,8 @@ def _pairs(section: str, option: str, texts: Sequence[str]) -> Iterator[tuple[st
         ports = [_port(port.strip()) for port in rest.split("|")]
         if not (name and colon and all(ports)):
             raise errors.DriverError(f"[{section}] {option}: {text!r} is not name:port|port.")
+        if len(name) > LONGEST_NAME:
+            raise errors.DriverError(f"[{section}] {option}: {name} is longer than {LONGEST_NAME} characters.")
         if name in seen:
             raise errors.DriverError(f"[{section}] {option}: {name} is given twice; join its ports by |.")
         seen.add(name)

@@ -96,7 +96,8 @@ def _health(section: dict[str, str]) -> str | None:
 def _controller(section: dict[str, str]) -> str | None:
     if not _of_controller(section):
         return None
-    named = (value for key, value in section.items() if HEALTH in key or key == CONTROLLER)
+    own = {key: value for key, value in section.items() if CONTROLLER in key.split()}
+    named = (value for key, value in (own or section).items() if HEALTH in key or key == CONTROLLER)
     return next(named, None)
 
 

@@ -15,6 +15,9 @@ from cyborg.drivers.pci_function import PciFunction
 VENDOR = "10de"
 #: Cards with and without a display; NVSwitches, audio and USB functions have other classes.
 CLASSES = ("0300", "0302")
+#: For a card whose class cannot be read: drivers that hold nothing but GPUs, and GPUs that are known.
+DRIVERS = ("nvidia", "nouveau", "nova_core")
+DEVICES = frozenset({"15f7", "1eb8", "20b0", "20b5", "20f1", "2236", "2330", "2335", "26b9", "27b8"})
 KIND = report.DeviceType.GPU
 
 #: What a card has for guests, and facts that say why if it is nothing.
@@ -74,7 +77,8 @@ class NvidiaGpuDriver:
 
     def _device(self, host: Host, gpu: PciFunction, session: nvml.Session | None) -> report.Device:
         card = _card(host, gpu, session)
-        health, reasons = pci_health.verdict([*pci_health.findings(gpu), *card.findings])
+        unclear = [pci_health.UNREADABLE] if gpu.pci_class is None else []
+        health, reasons = pci_health.verdict([*pci_health.findings(gpu), *card.findings, *unclear])
         parts, why = self._parts(gpu, card, session)
         known = {"name": card.name, "uuid": card.uuid}
         return report.Device(
@@ -91,19 +95,23 @@ class NvidiaGpuDriver:
         )
 
     def _parts(self, gpu: PciFunction, card: nvml.Card, session: nvml.Session | None) -> Parts:
-        if card.mig is not None:
-            return (), {"partition_mode": "MIG", "mig": list(card.mig)}
         if nvml.LOST in card.findings:
             return (), _nothing(gpu, nvml.LOST[1])
-        return self._for_guests(gpu, card, session)
+        parts, facts = self._for_guests(gpu, card, session)
+        return parts, facts | ({} if card.mig is None else {"partition_mode": "MIG", "mig": list(card.mig)})
 
     def _for_guests(self, gpu: PciFunction, card: nvml.Card, session: nvml.Session | None) -> Parts:
-        """Virtual GPUs where they are wanted; else VFs once there are any, else the card."""
+        """Virtual GPUs where they are wanted; else VFs once there are any, else the card.
+
+        Of a card in MIG mode only virtual GPUs reach guests, those of types that are made for it.
+        """
         types, listed = self._types.of(gpu)
         offers = {name: nvidia_vgpu.offer(gpu, name, session if _visible(gpu) else None) for name in types}
         known = {name: offer for name, offer in offers.items() if offer}
         if known:
             return _virtual(gpu, known)
+        if card.mig is not None:
+            return (), {}
         if listed or nvidia_vgpu.in_use(gpu):
             return (), _nothing(gpu, f"lacks_{types[0]}" if listed else "serves_vgpus")
         if gpu.vfs_on:
@@ -115,8 +123,15 @@ class NvidiaGpuDriver:
 
 def _gpus(host: Host) -> list[PciFunction]:
     """Without the host's console, unless it is the VFs of that card which are for guests."""
-    found = [function for function in host.pci() if function.vendor == VENDOR and function.pci_class in CLASSES]
+    found = [function for function in host.pci() if function.vendor == VENDOR and _is_gpu(function)]
     return [function for function in found if not function.is_vf and not function.is_console]
+
+
+def _is_gpu(function: PciFunction) -> bool:
+    """By class; where that cannot be read, by driver or id."""
+    if function.pci_class is None:
+        return function.driver in DRIVERS or function.device in DEVICES
+    return function.pci_class in CLASSES
 
 
 def _visible(gpu: PciFunction) -> bool:
@@ -144,7 +159,7 @@ def _virtual(gpu: PciFunction, offers: Mapping[str, mdev.Offer]) -> Parts:
     offer = offers[first]
     facts: dict[str, Any] = {"vgpu_framework": nvidia_vgpu.framework(gpu), "vgpu_type": first}
     facts |= {"further_vgpu_types": further} if further else {}
-    facts |= {"mdevs": list(offer.mdevs)} if offer.mdevs else {}
+    facts |= offer.facts
     parts = [
         _part(gpu, "VGPU", one.accelerators, one.memory_mib, traits.vgpu(VENDOR, gpu.device, one.name), key=key)
         for key, one in [("", offer), *((name, offers[name]) for name in further if offers[name].accelerators)]

@@ -27,7 +27,7 @@ ADMIN_CMD = 0xC0484E41
 IDENTIFY, GET_LOG_PAGE, FORMAT, SANITIZE = 0x06, 0x02, 0x80, 0x84
 #: What Identify is to tell, CNS.
 NAMESPACE, CONTROLLER, ACTIVE, ALLOCATED = 0x00, 0x01, 0x02, 0x10
-SANITIZE_STATUS = 0x81
+SMART, SANITIZE_STATUS = 0x02, 0x81
 ALL = 0xFFFFFFFF
 PAGE, LOG = 4096, 512
 #: Of Identify Namespace: which layout it has, and how its data is protected.
@@ -87,9 +87,13 @@ def namespace(function: Node, devfs: Path, value: int, _data: bytes) -> bytes:
     return _identify(function, devfs, NAMESPACE, value)
 
 
+def smart_log(function: Node, devfs: Path, _value: int, _data: bytes) -> bytes:
+    """Of the controller as a whole."""
+    return _log(function, devfs, SMART)
+
+
 def sanitize_log(function: Node, devfs: Path, _value: int, _data: bytes) -> bytes:
-    words = LOG // 4 - 1
-    return _admin(function, devfs, GET_LOG_PAGE, nsid=ALL, cdw10=words << 16 | SANITIZE_STATUS, length=LOG)
+    return _log(function, devfs, SANITIZE_STATUS)
 
 
 def sanitize(function: Node, devfs: Path, value: int, _data: bytes) -> bytes:
@@ -167,6 +171,11 @@ def _node(function: Node) -> Node:
 
 def _identify(function: Node, devfs: Path, what: int, nsid: int = 0) -> bytes:
     return _admin(function, devfs, IDENTIFY, nsid=nsid, cdw10=what, length=PAGE)
+
+
+def _log(function: Node, devfs: Path, page: int) -> bytes:
+    words = LOG // 4 - 1
+    return _admin(function, devfs, GET_LOG_PAGE, nsid=ALL, cdw10=words << 16 | page, length=LOG)
 
 
 def _admin(

@@ -8,10 +8,22 @@ from oslo_config import cfg, types
 
 from cyborg.domain import report
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import hwmon, nvme_clean, nvme_controller, pci_health, pci_offer, pci_work, traits, vf_demand
+from cyborg.drivers import (
+    hwmon,
+    nvme_clean,
+    nvme_controller,
+    nvme_smart,
+    pci_health,
+    pci_offer,
+    pci_work,
+    traits,
+    vf_demand,
+)
 from cyborg.drivers.host import Host
 from cyborg.drivers.host_use import HostUse
 from cyborg.drivers.nvme_controller import Controller
+from cyborg.drivers.nvme_logs import SmartLogs
+from cyborg.drivers.nvme_smart import Smart
 from cyborg.drivers.pci_function import PciFunction
 
 KIND = report.DeviceType.SSD
@@ -54,24 +66,37 @@ class NvmeSsdDriver:
             min=0.1,
             help="Seconds that a disk may take to erase itself between two guests.",
         ),
+        cfg.BoolOpt(
+            "smart",
+            default=False,
+            help="Whether the SMART log of each disk is part of its health and measures. To read it takes the agent's "
+            "privileged helper, which is started for it.",
+        ),
         vf_demand.OPTION,
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._vendors = frozenset(vendor.lower().removeprefix("0x") for vendor in options["vendors"])
         self._patience: float = options["erase_timeout"]
+        self._logs = SmartLogs() if options["smart"] else None
         self._on_demand = vf_demand.OnDemand(options[vf_demand.DEST])
 
     def discover(self, host: Host) -> Iterator[report.Device]:
         use = HostUse(host)
-        for function in host.pci():
-            if self._is_ours(function):
-                yield _device(use, function, self._on_demand)
+        disks = [function for function in host.pci() if self._is_ours(function)]
+        logs = self._read_logs(host, disks)
+        for disk in disks:
+            yield _device(use, disk, self._on_demand, logs.get(disk.address))
 
     def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
+        """By the disk's own log, where that is read, and the kernel's word for the temperature before the disk's."""
         awake = [one for one in host.pci() if self._is_ours(one) and not one.asleep]
-        found = {function.address: _temperature(function) for function in awake}
-        return {address: {"temp_c": value} for address, value in found.items() if value is not None}
+        found = {address: nvme_smart.sensors(log) for address, log in self._read_logs(host, awake).items()}
+        for disk in awake:
+            value = _temperature(disk)
+            if value is not None:
+                found.setdefault(disk.address, {})["temp_c"] = value
+        return found
 
     def prepare(self, host: Host, unit: Unit, wish: Mapping[str, str]) -> Mapping[str, str | None]:
         self._on_demand.prepare(host, unit)
@@ -83,6 +108,9 @@ class NvmeSsdDriver:
     def clean(self, host: Host, unit: Unit) -> None:
         nvme_clean.clean(host, unit, self._patience)
 
+    def _read_logs(self, host: Host, disks: list[PciFunction]) -> Mapping[str, Smart]:
+        return self._logs.read(host, disks) if self._logs else {}
+
     def _is_ours(self, function: PciFunction) -> bool:
         return function.vendor in self._vendors and _is_nvme(function) and not function.is_vf
 
@@ -93,11 +121,11 @@ def _is_nvme(function: PciFunction) -> bool:
     return ((function.node / "class").text() or "").endswith(INTERFACE)
 
 
-def _device(use: HostUse, function: PciFunction, on_demand: vf_demand.OnDemand) -> report.Device:
+def _device(use: HostUse, function: PciFunction, on_demand: vf_demand.OnDemand, smart: Smart | None) -> report.Device:
     controllers = nvme_controller.of(function)
     reader = pci_health.Reader()
     disk = _disk(controllers, reader)
-    found = [*reader.findings, *_findings(function, controllers)]
+    found = [*reader.findings, *_findings(function, controllers), *_smart(function, smart)]
     health, reasons = pci_health.verdict([*pci_health.findings(function), *found])
     offer = _offer(use, function, on_demand, dead=DEAD in found)
     part = report.Deployable(
@@ -143,6 +171,15 @@ def _findings(function: PciFunction, controllers: list[Controller]) -> Iterator[
                 yield finding
         elif (controller.node / "state").present():
             yield pci_health.UNREADABLE
+
+
+def _smart(function: PciFunction, smart: Smart | None) -> Iterator[pci_health.Finding]:
+    """A log that cannot be read says nothing, and what grew before does so for a while."""
+
+    def grew(name: str, value: int | None) -> bool:
+        return function.grew(f"smart/{name}", value, first=None)
+
+    yield from nvme_smart.findings(smart or Smart(), grew)
 
 
 def _temperature(function: PciFunction) -> float | None:

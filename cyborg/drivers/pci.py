@@ -70,14 +70,18 @@ class PciDriver:
         pci_reset.clean(host, unit)
 
     def _chosen(self, function: PciFunction) -> Iterator[tuple[int, int]]:
-        """(number of the VF, or -1 for the function itself; index of its spec). A PF that matches brings its VFs."""
+        """(number of the VF, or -1 for the function itself; index of its spec).
+
+        A PF that matches brings its VFs, also those for which there is no spec of their own.
+        """
         own = self._match(function)
         if not function.vfs_on:
             if own is not None:
                 yield -1, own
             return
         for number, unit in sorted(function.virtfns.items()):
-            index = self._match(unit) if own is None else own
+            index = self._match(unit)
+            index = own if index is None else index
             if index is not None:
                 yield number, index
 
@@ -86,7 +90,8 @@ class PciDriver:
 
     def _device(self, use: HostUse, function: PciFunction, chosen: dict[int, int]) -> report.Device:
         withheld = dict(_withheld(use, function, chosen))
-        health, reasons = pci_health.verdict(pci_health.findings(function))
+        unclear = [pci_health.UNREADABLE] if function.pci_class is None else []
+        health, reasons = pci_health.verdict([*pci_health.findings(function), *unclear])
         facts = function.facts() | self._alias(function, next(iter(chosen.values())))
         if withheld:
             facts["withheld"] = {_unit(function, number).address: why for number, why in withheld.items()}

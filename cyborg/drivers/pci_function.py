@@ -22,9 +22,9 @@ CONSOLE = "console"
 class PciFunction:
     """Each file is read at most once, when it is first asked for.
 
-    ``vendor`` and ``device`` are four lower-case hex digits. ``physfn`` is the PF that is on this host too, so a VF
-    that was passed into a virtual machine is a function of its own. ``virtfns`` are the VFs by their number on the
-    PF, without those that are gone.
+    ``vendor`` and ``device`` are four lower-case hex digits. ``physfn`` is the PF that is on this host too, None while
+    that does not answer. A VF that was passed into a virtual machine has none, and is a function of its own.
+    ``virtfns`` are the VFs by their number on the PF, without those that are gone.
     """
 
     def __init__(
@@ -37,6 +37,8 @@ class PciFunction:
         self.device = device
         self.physfn: PciFunction | None = None
         self.virtfns: dict[int, PciFunction] = {}
+        self._unreadable: set[str] = set()
+        self._of_silent_pf = False
         self._counters = counters or Counters()
 
     @classmethod
@@ -50,9 +52,10 @@ class PciFunction:
 
     def connect(self, functions: Mapping[str, "PciFunction"]) -> None:
         """Find PF and VFs among the functions of the host; either end's link is enough."""
-        physfn = functions.get(self._linked("physfn") or "")
-        if physfn is not None and physfn is not self:
-            self.physfn = physfn
+        pf = self._linked("physfn")
+        if pf is not None and pf != self.address:
+            self.physfn = functions.get(pf) or self.physfn
+            self._of_silent_pf = self.physfn is None and self._sibling(pf).present()
         for name in self.names:
             number = name.removeprefix("virtfn")
             if number != name and number.isdecimal():
@@ -67,7 +70,7 @@ class PciFunction:
 
     @property
     def is_vf(self) -> bool:
-        return self.physfn is not None
+        return self.physfn is not None or self._of_silent_pf
 
     @property
     def dead(self) -> bool:
@@ -77,7 +80,7 @@ class PciFunction:
     @cached_property
     def vfs_on(self) -> bool:
         """SR-IOV is in use, so the function itself is not for guests; true even if no VF can be seen."""
-        return bool(self.virtfns) or bool((self.node / "sriov_numvfs").number())
+        return bool(self.virtfns) or bool(self._number("sriov_numvfs"))
 
     @cached_property
     def pci_class(self) -> str | None:
@@ -91,7 +94,7 @@ class PciFunction:
 
     @cached_property
     def numa_node(self) -> int | None:
-        number = (self.node / "numa_node").number()
+        number = self._number("numa_node")
         return number if number is not None and number >= 0 else None
 
     @cached_property
@@ -101,7 +104,7 @@ class PciFunction:
 
     @cached_property
     def power_state(self) -> str | None:
-        return (self.node / "power_state").text() or None
+        return self._text("power_state") or None
 
     @cached_property
     def asleep(self) -> bool:
@@ -110,7 +113,7 @@ class PciFunction:
 
     @cached_property
     def boot_vga(self) -> bool:
-        return (self.node / "boot_vga").text() == "1"
+        return self._text("boot_vga") == "1"
 
     @property
     def is_console(self) -> bool:
@@ -120,8 +123,8 @@ class PciFunction:
     @cached_property
     def sriov(self) -> dict[str, int] | None:
         """``{"total": 16, "enabled": 4}``; None for a function that can have no VFs."""
-        total = (self.node / "sriov_totalvfs").number()
-        return {"total": total, "enabled": (self.node / "sriov_numvfs").number() or 0} if total else None
+        total = self._number("sriov_totalvfs")
+        return {"total": total, "enabled": self._number("sriov_numvfs") or len(self.virtfns)} if total else None
 
     @cached_property
     def isolated(self) -> bool:
@@ -150,6 +153,27 @@ class PciFunction:
         if "reset_method" in self.names:
             found["reset_methods"] = ((self.node / "reset_method").text() or "").split()
         return found
+
+    def unreadable(self) -> frozenset[str]:
+        """The files that all drivers ask for and that are there, but cannot be read or understood."""
+        _ = self.numa_node, self.power_state, self.boot_vga, self.sriov
+        return frozenset(self._unreadable)
+
+    def _text(self, name: str) -> str | None:
+        """None also for a file that there is not."""
+        text = (self.node / name).text() if name in self.names else None
+        if text is None and name in self.names:
+            self._unreadable.add(name)
+        return text
+
+    def _number(self, name: str) -> int | None:
+        """None also for a file that there is not, and for one that is empty."""
+        text = self._text(name)
+        try:
+            return int(text) if text else None
+        except ValueError:
+            self._unreadable.add(name)
+            return None
 
     def _linked(self, name: str) -> str | None:
         """The last part of a link's target."""

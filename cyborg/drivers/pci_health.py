@@ -18,6 +18,8 @@ UNREADABLE: Finding = (Health.UNKNOWN, "unreadable")
 ASLEEP: Finding = (Health.UNKNOWN, "asleep")
 NO_DRIVER: Finding = (Health.UNKNOWN, "no_driver")
 
+MEANINGLESS_WIDTHS = ("0", "255")
+
 _WORST_FIRST = (Health.FAILED, Health.DEGRADED, Health.UNKNOWN)
 _COUNTERS = (
     ("aer_dev_fatal", "TOTAL_ERR_FATAL", 1, (Health.FAILED, "fatal_errors")),
@@ -57,35 +59,44 @@ def verdict(findings: Iterable[Finding]) -> tuple[Health, tuple[str, ...]]:
 
 
 def findings(function: PciFunction) -> list[Finding]:
-    """What the kernel knows of errors and of the link; nothing for a card that is well."""
+    """What the kernel knows of errors and of the link, and what it cannot tell; nothing for a card that is well."""
+    reader = Reader()
+    if function.unreadable():
+        reader.findings.append(UNREADABLE)
     found: list[Finding] = []
     for file, total, limit, finding in _COUNTERS:
         if file not in function.names:
             continue
-        count = _total((function.node / file).text(), total)
-        if count is None:
-            found.append(UNREADABLE)
+        count = _total(reader, function.node / file, total)
         if function.grew(file, count, by=limit, first=limit):
             found.append(finding)
-    if _narrow_link(function):
+    if _narrow_link(reader, function):
         found.append((Health.DEGRADED, "link_width_below_max"))
-    return found
+    return [*found, *reader.findings]
 
 
-def _total(text: str | None, name: str) -> int | None:
+def _total(reader: Reader, file: Node, name: str) -> int | None:
     """Only the last line is the same on every kernel; the names above it differ, and need not add up to it."""
-    for line in (text or "").splitlines():
-        word, _, count = line.strip().rpartition(" ")
+    text = reader.text(file)
+    if text is None:
+        return None
+    for line in text.splitlines():
+        word, _, count = " ".join(line.split()).rpartition(" ")
         if word == name and count.isdecimal():
             return int(count)
+    reader.findings.append(UNREADABLE)
     return None
 
 
-def _narrow_link(function: PciFunction) -> bool:
+def _narrow_link(reader: Reader, function: PciFunction) -> bool:
     """Asked only of a card that is awake: a sleeping one shows nonsense, and asking may wake it."""
     if function.power_state != "D0":
         return False
-    current = (function.node / "current_link_width").number()
-    best = (function.node / "max_link_width").number()
-    meaningless = (None, 0, 255)
-    return current not in meaningless and best not in meaningless and (current or 0) < (best or 0)
+    current, best = (_width(reader, function, name) for name in ("current_link_width", "max_link_width"))
+    return current is not None and best is not None and current < best
+
+
+def _width(reader: Reader, function: PciFunction, name: str) -> int | None:
+    """None when there is no such file, or when the value means nothing."""
+    lanes = reader.text(function.node / name) if name in function.names else None
+    return int(lanes) if lanes is not None and lanes.isdecimal() and lanes not in MEANINGLESS_WIDTHS else None

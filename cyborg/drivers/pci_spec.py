@@ -34,10 +34,13 @@ KEYS = TAGS | {
     "resource_class",
     "traits",
 }
-ALIAS_KEYS = frozenset({"name", "vendor_id", "product_id", "resource_class", "device_type", "numa_policy"})
+ALIAS_TAGS = frozenset({"numa_policy", "capability_type", "traits", "live_migratable"})
+ALIAS_KEYS = ALIAS_TAGS | {"name", "vendor_id", "product_id", "resource_class", "device_type"}
 ID = re.compile(r"[0-9a-f]{4}|\*")
-TRAIT = re.compile(r"[A-Z0-9_]{1,255}")
-MANAGED = {True: "true", False: "false", "true": "true", "false": "false", "yes": "true", "no": "false"}
+OURS = "CUSTOM_"
+LONGEST_TRAIT = 255
+TRAIT = re.compile(r"(?=.{1,255}\Z)(CUSTOM|HW)_[A-Z0-9_]+")
+MANAGED = {"true": "true", "false": "false", "yes": "true", "no": "false"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +128,10 @@ def _spec(item: dict[str, Any], text: str) -> Spec:
     if "physical_network" in item:
         extra["physical_network"] = str(item["physical_network"])
     if "managed" in item:
-        if item["managed"] not in MANAGED:
+        managed = str(item["managed"]).lower()
+        if managed not in MANAGED:
             raise _wrong(text, f"managed is {item['managed']!r}, not true or false")
-        extra["managed"] = MANAGED[item["managed"]]
+        extra["managed"] = MANAGED[managed]
     return Spec(
         vendor=_id(item, "vendor_id", text),
         product=_id(item, "product_id", text),
@@ -163,7 +167,7 @@ def _id(item: dict[str, Any], key: str, text: str, option: str = "device_spec") 
 
 
 def _class(item: dict[str, Any], text: str, option: str = "device_spec") -> str | None:
-    if "resource_class" not in item:
+    if item.get("resource_class") is None:
         return None
     token = trait_token(str(item["resource_class"]))
     if not token:
@@ -172,15 +176,20 @@ def _class(item: dict[str, Any], text: str, option: str = "device_spec") -> str 
 
 
 def _traits(value: Any, text: str) -> frozenset[str]:
-    """A list, or Nova's text with commas; names are made to begin with ``CUSTOM_`` unless they are standard ones."""
+    """A list, or Nova's text with commas; as there, what is no name of a trait yet is made one that begins CUSTOM_."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise _wrong(text, f"traits is {value!r}, not a list of names")
-    found = {name.strip().upper() for name in names if name.strip()}
-    for name in found:
-        if not TRAIT.fullmatch(name):
-            raise _wrong(text, f"{name!r} is no name of a trait")
-    return frozenset(name if name.startswith(("CUSTOM_", "HW_")) else f"CUSTOM_{name}" for name in found)
+    return frozenset(_trait(name.strip().upper(), text) for name in names if name.strip())
+
+
+def _trait(name: str, text: str) -> str:
+    if TRAIT.fullmatch(name):
+        return name
+    token = trait_token(name.removeprefix(OURS))
+    if not token or len(OURS + token) > LONGEST_TRAIT:
+        raise _wrong(text, f"{name!r} cannot be made the name of a trait")
+    return OURS + token
 
 
 def _address(value: Any, text: str) -> tuple[re.Pattern[str], ...]:

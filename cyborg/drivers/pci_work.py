@@ -3,6 +3,7 @@
 
 import contextlib
 import errno
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
 from cyborg.domain import errors, report
@@ -59,11 +60,15 @@ def check_use(host: Host, function: PciFunction) -> None:
 
 @contextlib.contextmanager
 def refusals(what: str) -> Iterator[None]:
-    """A kernel's refusal as an error that says what was tried: InUse when it may work later, else DriverError."""
+    """A kernel's refusal as an error that says what was tried: InUse when it may work later, else DriverError.
+
+    Users read it, so it names the attribute that refused and not the path of its file.
+    """
     try:
         yield
     except OSError as exc:
         reason = errno.errorcode.get(exc.errno or 0, "an error without a number")
+        reason += f" at {posixpath.basename(str(exc.filename))}" if exc.filename else ""
         if exc.errno == errno.EBUSY:
             raise errors.InUse(f"Cannot {what}: in use ({reason}). It is tried again later.") from exc
         if exc.errno in (errno.EACCES, errno.EPERM):

@@ -9,10 +9,15 @@ sysfs and of device nodes is all that it takes to write them. The other gives NV
 for CAP_SYS_ADMIN, and does nothing else; it is not started where no disk is cleaned.
 """
 
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from oslo_config import cfg
-from oslo_privsep import capabilities, daemon, priv_context
+from oslo_privsep import capabilities, comm, daemon, priv_context
 
 from cyborg.domain import errors
 from cyborg.drivers import actions, commands
@@ -26,6 +31,7 @@ TIMEOUT = 60.0
 DISK_TIMEOUT = 660.0
 #: What the names of commands begin with that the other process is for.
 FOR_DISKS = "nvme_"
+_starting = threading.Lock()
 
 cyborg_sys_admin = priv_context.PrivContext(
     "cyborg", cfg_section=GROUP, pypath=f"{__name__}.cyborg_sys_admin", capabilities=[], timeout=TIMEOUT
@@ -44,7 +50,8 @@ def act(action: str, subject: str, value: str, helper_command: str) -> None:
     """As `Host.act`; raises DriverError when there is no helper to do it. The first command counts for the process."""
     actions.resolve(action, subject, value)
     _start(cyborg_sys_admin, GROUP, helper_command)
-    _act(action, subject, value)
+    with _in_time():
+        _act(action, subject, value)
 
 
 def command(name: str, address: str, value: int, data: bytes, helper_command: str) -> bytes:
@@ -53,24 +60,38 @@ def command(name: str, address: str, value: int, data: bytes, helper_command: st
     answer: bytes
     if name.startswith(FOR_DISKS):
         _start(cyborg_disk_admin, DISK_GROUP, helper_command)
-        answer = _command_disk(name, address, value)
+        with _in_time():
+            answer = _command_disk(name, address, value)
     else:
         _start(cyborg_sys_admin, GROUP, helper_command)
-        answer = _command(name, address, value, data)
+        with _in_time():
+            answer = _command(name, address, value, data)
     return answer
 
 
 def _start(context: priv_context.PrivContext, group: str, helper_command: str) -> None:
+    """Once for each process, whichever of several threads comes first."""
     try:
-        if context.client_mode and context.channel is None:
-            # oslo.privsep reads the global configuration only, which nobody fills here.
-            cfg.CONF.set_override("helper_command", helper_command, group=group)
-            context.start()
+        with _starting:
+            if context.client_mode and context.channel is None:
+                # oslo.privsep reads the global configuration only, which nobody fills here.
+                cfg.CONF.set_override("helper_command", helper_command, group=group)
+                context.start()
     except (daemon.FailedToDropPrivileges, OSError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else exc
         raise errors.DriverError(
-            f"The helper that works on this host's hardware does not start: {exc}. Check [{GROUP}] helper_command, and "
+            f"The helper that works on this host's hardware does not start: {why}. Check [{GROUP}] helper_command, and "
             "that sudo allows it without a password."
         ) from exc
+
+
+@contextlib.contextmanager
+def _in_time() -> Iterator[None]:
+    """A helper that does not answer as the error that it is to everybody else."""
+    try:
+        yield
+    except comm.PrivsepTimeout as exc:
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from exc
 
 
 @cyborg_sys_admin.entrypoint

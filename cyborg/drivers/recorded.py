@@ -26,15 +26,21 @@ The n-th function with the same ``physfn`` becomes its ``virtfn<n>``, and ``srio
 """
 
 import os
+import posixpath
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
 from cyborg.domain import errors
 from cyborg.drivers.host import Host
+
+#: The bytes of a file, where a link points, or None for a directory.
+Content: TypeAlias = bytes | str | None
+#: What a tree holds, by path below its root; a directory comes before what is in it.
+Contents: TypeAlias = dict[str, Content]
 
 TREES = ("sys", "dev", "proc")
 HEX_WIDTH = {"vendor": 4, "device": 4, "subsystem_vendor": 4, "subsystem_device": 4, "class": 6, "revision": 2}
@@ -43,6 +49,9 @@ LINKED = frozenset({"driver", "iommu_group", "physfn", "aer"})
 SPECIAL = frozenset({"link", "raw", "hex", "error"})
 #: Reading one's own memory at address 0 fails with EIO, for every user.
 FAILS_WITH_EIO = "/proc/self/mem"
+DEVICES = "sys/bus/pci/devices"
+#: The parser of libyaml, where there is one, takes a tenth of the time.
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def materialise(recording: Path | Mapping[str, Any], target: Path) -> Host:
@@ -50,22 +59,24 @@ def materialise(recording: Path | Mapping[str, Any], target: Path) -> Host:
 
     ``recording`` is a file, or what would stand in one.
     """
-    data = load(recording) if isinstance(recording, Path) else recording
+    found = contents(recording)
     for tree in TREES:
         shutil.rmtree(target / tree, ignore_errors=True)
-    try:
-        _Tree(target, data.get("pci") or {}).write()
-        for path, content in (data.get("files") or {}).items():
-            put(target / path, content)
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise errors.HostUnreadable(f"The recorded host {recording} is not understood: {exc!r}.") from exc
-    return Host(sysfs=target / "sys", devfs=target / "dev", procfs=target / "proc")
+    target.mkdir(parents=True, exist_ok=True)
+    for path, content in found.items():
+        write(f"{target}/{path}", content)
+    return host(target)
+
+
+def host(root: Path) -> Host:
+    """The host that reads a tree which is there already."""
+    return Host(sysfs=root / "sys", devfs=root / "dev", procfs=root / "proc")
 
 
 def load(recording: Path) -> dict[str, Any]:
     """What stands in the file; raises HostUnreadable for one that cannot be had, or is no recorded host."""
     try:
-        data = yaml.safe_load(recording.read_text(encoding="utf-8")) or {}
+        data = yaml.load(recording.read_text(encoding="utf-8"), LOADER) or {}  # noqa: S506 - one of the safe ones
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise errors.HostUnreadable(f"The recorded host {recording} cannot be read: {exc}.") from exc
     if not isinstance(data, dict):
@@ -73,78 +84,140 @@ def load(recording: Path) -> dict[str, Any]:
     return data
 
 
+def contents(recording: Path | Mapping[str, Any]) -> Contents:
+    """All that the host's tree holds; raises HostUnreadable as `load`, and for what is not understood."""
+    data = load(recording) if isinstance(recording, Path) else recording
+    try:
+        tree = _Tree()
+        tree.add_functions(data.get("pci") or {})
+        for path, content in (data.get("files") or {}).items():
+            tree.put(str(path), content)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as exc:
+        raise errors.HostUnreadable(f"The recorded host {recording} is not understood: {exc!r}.") from exc
+    return tree.contents
+
+
+def put(path: Path, content: Any) -> None:
+    """Write what stands in a recording under the name of ``path``, whose directory is there."""
+    tree = _Tree()
+    tree.put(path.name, content)
+    for name, inner in tree.contents.items():
+        write(f"{path.parent}/{name}", inner)
+
+
+def write(place: str, content: Content) -> None:
+    """One file, link or directory; its own directory is there."""
+    if content is None:
+        if not os.path.isdir(place):  # noqa: PTH112 - paths as text: a kit writes hundreds of thousands
+            os.mkdir(place)  # noqa: PTH102
+    elif isinstance(content, str):
+        os.symlink(content, place)  # noqa: PTH211
+    else:
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
+
+
 class _Tree:
-    def __init__(self, target: Path, functions: Mapping[str, Any]) -> None:
-        self._sys = target / "sys"
-        self._functions = functions
-        self._vfs: dict[str, list[str]] = {}
+    """``contents`` as it grows."""
+
+    def __init__(self) -> None:
+        self.contents: Contents = {}
+
+    def add_functions(self, functions: Mapping[str, Any]) -> None:
+        self._directory(DEVICES)
+        vfs: dict[str, list[str]] = {}
         for address, entry in functions.items():
             if isinstance(entry, Mapping) and "physfn" in entry:
-                self._vfs.setdefault(entry["physfn"], []).append(address)
-
-    def write(self) -> None:
-        (self._sys / "bus/pci/devices").mkdir(parents=True)
-        for address, entry in self._functions.items():
-            _link(self._sys / "bus/pci/devices" / address, self._place(address))
+                vfs.setdefault(entry["physfn"], []).append(address)
+        for address, entry in functions.items():
+            self._link(f"{DEVICES}/{address}", _place(address))
             if entry != "vanished":
-                self._function(address, dict(entry))
+                self._function(address, dict(entry), vfs.get(address, []))
 
-    def _place(self, address: str) -> Path:
-        return self._sys / "devices" / f"pci{address.rpartition(':')[0]}" / address
-
-    def _function(self, address: str, entry: dict[str, Any]) -> None:
-        place = self._place(address)
-        place.mkdir(parents=True)
-        vfs = self._vfs.get(address, [])
+    def _function(self, address: str, entry: dict[str, Any], vfs: list[str]) -> None:
+        place = _place(address)
+        self._directory(place)
         for number, vf in enumerate(vfs):
-            _link(place / f"virtfn{number}", self._place(vf))
+            self._link(f"{place}/virtfn{number}", _place(vf))
         if vfs or "sriov_totalvfs" in entry:
             entry.setdefault("sriov_numvfs", len(vfs))
         entry.setdefault("driver_override", "(null)")
         if entry.get("reset_method"):
             entry.setdefault("reset", "")
         if "physfn" in entry:
-            _link(place / "physfn", self._place(entry["physfn"]))
+            self._link(f"{place}/physfn", _place(entry["physfn"]))
         if entry.get("driver"):
-            _link(place / "driver", self._sys / "bus/pci/drivers" / entry["driver"])
+            self._link(f"{place}/driver", f"sys/bus/pci/drivers/{entry['driver']}")
         if entry.get("iommu_group") is not None:
-            group = self._sys / "kernel/iommu_groups" / str(entry["iommu_group"])
-            _link(place / "iommu_group", group)
-            _link(group / "devices" / address, place)
+            group = f"sys/kernel/iommu_groups/{entry['iommu_group']}"
+            self._link(f"{place}/iommu_group", group)
+            self._link(f"{group}/devices/{address}", place)
         for kind, count in entry.get("aer", {}).items():
-            put(place / f"aer_dev_{kind}", f"Undefined 0\n{AER_TOTALS[kind]} {count}")
+            self.put(f"{place}/aer_dev_{kind}", f"Undefined 0\n{AER_TOTALS[kind]} {count}")
         for name, content in entry.items():
             if name not in LINKED:
-                put(place / name, content, width=HEX_WIDTH.get(name))
+                self.put(f"{place}/{name}", content, width=HEX_WIDTH.get(name))
+
+    def put(self, path: str, content: Any, width: int | None = None) -> None:
+        if not isinstance(content, Mapping):
+            text = f"0x{content:0{width}x}" if width and isinstance(content, int) else str(content)
+            self._add(path, f"{text}\n".encode())
+        elif len(content) == 1 and SPECIAL & set(content):
+            self._add(path, _special(*next(iter(content.items()))))
+        else:
+            place = self._directory(path)
+            for name, inner in content.items():
+                self.put(f"{place}/{name}", inner)
+
+    def _link(self, path: str, destination: str) -> None:
+        """Relative, as the kernel's links are, so that the tree can be moved."""
+        self._add(path, _relative(destination, posixpath.dirname(path)))
+
+    def _add(self, path: str, content: Content) -> None:
+        directory, _, name = path.rpartition("/")
+        place = f"{self._directory(directory)}/{name}" if directory else name
+        if isinstance(self.contents.get(place), str) and isinstance(content, bytes):
+            raise ValueError(f"{path} is a link already")  # noqa: TRY004 - what is wrong is the recording
+        self.contents[place] = content
+
+    def _directory(self, path: str) -> str:
+        """Make it, with those around it, and return where it is: there may be links on the way."""
+        if self.contents.get(path, b"") is None:
+            return path
+        above, _, name = path.rpartition("/")
+        place = f"{self._directory(above)}/{name}" if above else name
+        if place not in self.contents:
+            self.contents[place] = None
+        there = self.contents[place]
+        if isinstance(there, str):
+            return self._directory(posixpath.normpath(posixpath.join(posixpath.dirname(place), there)))
+        if there is not None:
+            raise ValueError(f"{path} is a file already")
+        return place
 
 
-def _link(path: Path, destination: Path) -> None:
-    """Relative, as the kernel's links are, so that the tree can be moved."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.symlink_to(os.path.relpath(destination, path.parent))
+def _place(address: str) -> str:
+    return f"sys/devices/pci{address.rpartition(':')[0]}/{address}"
 
 
-def put(path: Path, content: Any, width: int | None = None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, Mapping) and not (len(content) == 1 and SPECIAL & set(content)):
-        path.mkdir(exist_ok=True)
-        for name, inner in content.items():
-            put(path / str(name), inner)
-    elif isinstance(content, Mapping):
-        _put_special(path, *next(iter(content.items())))
-    else:
-        text = f"0x{content:0{width}x}" if width and isinstance(content, int) else str(content)
-        path.write_text(f"{text}\n", encoding="utf-8")
-
-
-def _put_special(path: Path, kind: str, value: str) -> None:
+def _special(kind: str, value: str) -> Content:
     if kind == "link":
-        path.symlink_to(value)
-    elif kind == "raw":
-        path.write_text(value, encoding="utf-8")
-    elif kind == "hex":
-        path.write_bytes(bytes.fromhex(value))
-    elif value == "EIO":
-        path.symlink_to(FAILS_WITH_EIO)
-    else:
-        raise ValueError(f"no way to make reading fail with {value}")
+        return value
+    if kind == "raw":
+        return value.encode()
+    if kind == "hex":
+        return bytes.fromhex(value)
+    if value == "EIO":
+        return FAILS_WITH_EIO
+    raise ValueError(f"no way to make reading fail with {value}")
+
+
+def _relative(destination: str, directory: str) -> str:
+    """`posixpath.relpath` of two plain paths below the same root."""
+    there, here = destination.split("/"), directory.split("/")
+    same = next((number for number, pair in enumerate(zip(there, here, strict=False)) if pair[0] != pair[1]), None)
+    same = min(len(there), len(here)) if same is None else same
+    return "/".join([".."] * (len(here) - same) + there[same:])

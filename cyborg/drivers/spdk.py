@@ -57,6 +57,10 @@ class SpdkDriver:
             self._drives[socket] = target.drives
             yield _device(socket, target)
 
+    def measure(self, host: Host) -> Mapping[str, Mapping[str, float]]:
+        found = {socket: self._sensors(socket) for socket in dict.fromkeys(self._sockets)}
+        return {socket: sensors for socket, sensors in found.items() if sensors}
+
     def clean(self, host: Host, unit: Unit) -> None:
         if unit.address not in self._sockets:
             raise errors.NotFound(f"{unit.address} is not in [spdk] sockets, so that target cannot be asked.")
@@ -65,6 +69,13 @@ class SpdkDriver:
                 spdk_clean.clean(client, unit)
         except spdk_rpc.NotListening as exc:
             raise errors.DriverError(f"Nobody listens at {exc}: nothing says that {unit.part} is clean.") from exc
+
+    def _sensors(self, socket: str) -> Mapping[str, float]:
+        try:
+            with spdk_rpc.Client(self._find_socket(socket), self._timeout) as client:
+                return spdk_target.sensors(client)
+        except spdk_rpc.NotListening:
+            return {}
 
     def _target(self, host: Host, socket: str) -> spdk_target.Target:
         # Disks keep their media errors for life, so those of the first look say nothing.

@@ -26,6 +26,7 @@ from cyborg.drivers.nvme_ioctl import (
     USER_DATA_ERASE,
     mark,
 )
+from cyborg.drivers.spdk_answers import objects
 
 SEND = "bdev_nvme_send_cmd"
 CONNECTED = "nvmf_subsystem_get_controllers"
@@ -55,7 +56,7 @@ def clean(client: spdk_rpc.Client, unit: Unit) -> None:
 
 
 def _find(client: spdk_rpc.Client, unit: Unit) -> Mapping[str, Any]:
-    for bdev in spdk_target.objects(_call(client, spdk_target.BDEVS)):
+    for bdev in objects(_call(client, spdk_target.BDEVS)):
         if unit.part in (bdev.get("uuid"), bdev.get("name")):
             return bdev
     raise errors.DriverError(f"The target {unit.address} has no block device {unit.part} any more.")
@@ -64,9 +65,9 @@ def _find(client: spdk_rpc.Client, unit: Unit) -> Mapping[str, Any]:
 def _check_users(client: spdk_rpc.Client, unit: Unit) -> None:
     nqn, name = unit.info.get(NVMF), unit.info.get("controller")
     if nqn:
-        users = spdk_target.objects(_call(client, CONNECTED, nqn=nqn))
+        users = objects(_call(client, CONNECTED, nqn=nqn))
     else:
-        controllers = spdk_target.objects(_call(client, spdk_target.VHOST))
+        controllers = objects(_call(client, spdk_target.VHOST))
         users = [one for each in controllers if each.get("ctrlr") == name for one in each.get("sessions") or ()]
     if users:
         raise errors.InUse(f"Somebody is still connected to {nqn or name} of the target {unit.address}.")
@@ -77,10 +78,10 @@ class _Disk:
         self._client = client
         self._name = name
         self._block, self._blocks = int(bdev.get("block_size") or 0), int(bdev.get("num_blocks") or 0)
-        paths = [one for about in spdk_target.objects(bdev.get("driver_specific")) for one in _paths(about)]
+        paths = [one for about in objects(bdev.get("driver_specific")) for one in _paths(about)]
         if len(paths) != 1 or not self._block or not self._blocks:
             raise self.unsafe(f"({bdev.get('product_name')}) is no whole NVMe disk, and nothing else can be emptied")
-        namespace = next(iter(spdk_target.objects(paths[0].get("ns_data"))), {})
+        namespace = next(iter(objects(paths[0].get("ns_data"))), {})
         suffix = re.search(r"n(\d+)$", name)
         self.nsid = int(namespace.get("id") or (suffix[1] if suffix else 0))
         self._controller = re.sub(r"n\d+$", "", name)
@@ -124,7 +125,7 @@ class _Disk:
 
 
 def _paths(about: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from spdk_target.objects(about["nvme"]) if "nvme" in about else ()
+    yield from objects(about["nvme"]) if "nvme" in about else ()
 
 
 def _bytes(answer: Any, name: str) -> bytes:

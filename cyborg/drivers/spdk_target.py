@@ -6,7 +6,7 @@ missing: then only what it would have told is not known.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,11 @@ from oslo_log import log
 
 from cyborg.domain.report import HandleType, Health
 from cyborg.domain.view import trait_token
-from cyborg.drivers import spdk_rpc
+from cyborg.drivers import spdk_health, spdk_rpc
+from cyborg.drivers.nvme_smart import Grew, Smart
 from cyborg.drivers.pci_function import ADDRESS
 from cyborg.drivers.pci_health import Finding
+from cyborg.drivers.spdk_answers import Object, controller_paths, names, nvme, objects, text
 
 LOG = log.getLogger(__name__)
 
@@ -29,17 +31,9 @@ SUBSYSTEMS = "nvmf_get_subsystems"
 VHOST = "vhost_get_controllers"
 
 RPC_ERROR: Finding = (Health.DEGRADED, "rpc_error")
-NOT_ENABLED: Finding = (Health.DEGRADED, "controller_not_enabled")
-SPARE_LOW: Finding = (Health.DEGRADED, "spare_low")
-WORN_OUT: Finding = (Health.DEGRADED, "worn_out")
-MEDIA_ERRORS: Finding = (Health.DEGRADED, "media_errors")
-ENABLED = "enabled"
 NO_DEVICE = -19
 DISCOVERY = "Discovery"
 LOGICAL_VOLUME = "Logical Volume"
-
-Object = Mapping[str, Any]
-Grew = Callable[[str, int | None], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +74,21 @@ def read(client: spdk_rpc.Client, vhost_directory: str, grew: Grew) -> Target:
     exports: dict[str, Export] = {}
     for export in [*_nvmf(target, known), *_vhost(target, known, vhost_directory)]:
         exports.setdefault(export.bdev.key, export)
-    findings = [*_states(controllers), *_wear(target, bdevs, controllers, grew)]
+    disks = _disks(target, spdk_health.disks(bdevs, controllers))
+    findings = [*spdk_health.states(controllers), *spdk_health.findings(disks, grew)]
     return Target(
         version=_version(version),
         exports=tuple(exports[key] for key in sorted(exports)),
         drives=tuple(sorted(set(_driven(bdevs, controllers)))),
         findings=(*findings, *target.findings),
     )
+
+
+def sensors(client: spdk_rpc.Client) -> dict[str, float]:
+    """What the disks behind the target measure."""
+    target = _Asker(client)
+    target.listed = target.names()
+    return spdk_health.sensors(_disks(target, spdk_health.disks(target.objects(BDEVS), target.objects(CONTROLLERS))))
 
 
 class _Asker:
@@ -116,7 +118,7 @@ class _Asker:
 
     def names(self) -> frozenset[str] | None:
         """The methods of the target; None when it does not say."""
-        return frozenset(_names(self._list(METHODS))) or None
+        return frozenset(names(self._list(METHODS))) or None
 
     def _list(self, method: str) -> list[Any]:
         answer = self.ask(method)
@@ -131,8 +133,8 @@ class _Bdevs:
     def __init__(self, answer: list[Object]) -> None:
         self._found: dict[str, Bdev] = {}
         for one in answer:
-            name, uuid = _text(one.get("name")), _text(one.get("uuid"))
-            aliases = _names(one.get("aliases"))
+            name, uuid = text(one.get("name")), text(one.get("uuid"))
+            aliases = names(one.get("aliases"))
             volume = next((alias for alias in aliases if "/" in alias), None)
             shown = volume if volume and one.get("product_name") == LOGICAL_VOLUME else name
             bdev = Bdev(key=uuid or name, name=shown)
@@ -143,39 +145,25 @@ class _Bdevs:
         return self._found.get(name) or Bdev(key=name, name=name)
 
 
-def objects(answer: Any) -> list[Object]:
-    """The objects of a list, or the only one; none of anything else."""
-    items = answer if isinstance(answer, list) else [answer]
-    return [item for item in items if isinstance(item, dict)]
-
-
-def _names(answer: Any) -> list[str]:
-    return [name for name in answer if isinstance(name, str)] if isinstance(answer, list) else []
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
 def _nvmf(target: _Asker, bdevs: _Bdevs) -> Iterator[Export]:
     """The namespaces of a subsystem that listens, by the first of its addresses."""
     for subsystem in target.objects(SUBSYSTEMS):
         listeners = objects(subsystem.get("listen_addresses"))
         if subsystem.get("subtype") == DISCOVERY or not listeners or not subsystem.get("nqn"):
             continue
-        words = {trait_token(_text(listener.get("trtype"))) for listener in listeners} - {""}
+        words = {trait_token(text(listener.get("trtype"))) for listener in listeners} - {""}
         for namespace in objects(subsystem.get("namespaces")):
-            bdev = bdevs.get(_text(namespace.get("bdev_name") or namespace.get("name")))
+            bdev = bdevs.get(text(namespace.get("bdev_name") or namespace.get("name")))
             if bdev.name and namespace.get("nsid") is not None:
                 yield Export(
                     bdev=bdev,
                     type=HandleType.NVMF,
                     info={
-                        "nqn": _text(subsystem["nqn"]),
-                        "nsid": _text(namespace["nsid"]),
-                        "transport": _text(listeners[0].get("trtype")),
-                        "traddr": _text(listeners[0].get("traddr")),
-                        "trsvcid": _text(listeners[0].get("trsvcid")),
+                        "nqn": text(subsystem["nqn"]),
+                        "nsid": text(namespace["nsid"]),
+                        "transport": text(listeners[0].get("trtype")),
+                        "traddr": text(listeners[0].get("traddr")),
+                        "trsvcid": text(listeners[0].get("trsvcid")),
                         "bdev": bdev.name,
                     },
                     traits=frozenset(f"CUSTOM_SPDK_NVMF_{word}" for word in words),
@@ -184,20 +172,20 @@ def _nvmf(target: _Asker, bdevs: _Bdevs) -> Iterator[Export]:
 
 def _vhost(target: _Asker, bdevs: _Bdevs, directory: str) -> Iterator[Export]:
     for controller in target.objects(VHOST):
-        name = _text(controller.get("ctrlr"))
-        socket = _text(controller.get("socket")) or name
+        name = text(controller.get("ctrlr"))
+        socket = text(controller.get("socket")) or name
         place = {"controller": name, "socket": socket if socket.startswith("/") else f"{directory}/{socket}"}
         backend = next(iter(objects(controller.get("backend_specific"))), {})
         disks: list[tuple[str, Object, dict[str, str]]] = [
             ("BLK", block, {}) for block in objects(backend.get("block"))
         ]
         disks += [
-            ("SCSI", lun, {"target": _text(device.get("id")), "lun": _text(lun.get("id"))})
+            ("SCSI", lun, {"target": text(device.get("id")), "lun": text(lun.get("id"))})
             for device in objects(backend.get("scsi"))
             for lun in objects(device.get("luns"))
         ]
         for kind, disk, more in disks:
-            bdev = bdevs.get(_text(disk.get("bdev") or disk.get("bdev_name")))
+            bdev = bdevs.get(text(disk.get("bdev") or disk.get("bdev_name")))
             if name and bdev.name:
                 yield Export(
                     bdev=bdev,
@@ -210,44 +198,26 @@ def _vhost(target: _Asker, bdevs: _Bdevs, directory: str) -> Iterator[Export]:
 def _version(answer: Any) -> str | None:
     """``24.09`` of ``SPDK v24.09``, with what follows up to a blank."""
     about = next(iter(objects(answer)), {})
-    match = re.search(r"\d+\.\d+\S*", _text(about.get("version")))
+    match = re.search(r"\d+\.\d+\S*", text(about.get("version")))
     return match[0] if match else None
 
 
 def _driven(bdevs: list[Object], controllers: list[Object]) -> Iterator[str]:
     """The PCI functions that the target has taken from the host."""
-    paths = [path for bdev in bdevs for path in _nvme(bdev)]
-    paths += [path for controller in controllers for path in objects(controller.get("ctrlrs"))]
+    paths = [path for bdev in bdevs for path in nvme(bdev)]
+    paths += controller_paths(controllers)
     for path in paths:
         transport = next(iter(objects(path.get("trid"))), {})
         for word in (path.get("pci_address"), transport.get("traddr")):
-            if ADDRESS.fullmatch(_text(word).lower()):
-                yield _text(word).lower()
+            if ADDRESS.fullmatch(text(word).lower()):
+                yield text(word).lower()
 
 
-def _nvme(bdev: Object) -> list[Object]:
-    """One path, or several, depending on the release."""
-    return [path for about in objects(bdev.get("driver_specific")) for path in objects(about.get("nvme"))]
-
-
-def _states(controllers: list[Object]) -> Iterator[Finding]:
-    for path in (path for controller in controllers for path in objects(controller.get("ctrlrs"))):
-        if path.get("state", ENABLED) != ENABLED:
-            yield NOT_ENABLED
-
-
-def _wear(target: _Asker, bdevs: list[Object], controllers: list[Object], grew: Grew) -> Iterator[Finding]:
-    """``Nvme0`` is the controller of the block device ``Nvme0n1``."""
-    named = {_text(controller.get("name")) for controller in controllers}
-    guessed = {re.sub(r"n\d+$", "", _text(bdev.get("name"))) for bdev in bdevs if _nvme(bdev)}
-    for name in sorted((named | guessed) - {""}):
+def _disks(target: _Asker, wanted: list[str]) -> dict[str, Smart]:
+    """By name; one that the target cannot ask has no entry, and with several answers the last one counts."""
+    found: dict[str, Smart] = {}
+    for name in wanted:
         about = target.ask(CONTROLLER_HEALTH, forgiven=(spdk_rpc.METHOD_NOT_FOUND, NO_DEVICE), name=name)
         for values in objects(about):
-            spare, least = values.get("available_spare_percentage"), values.get("available_spare_threshold_percentage")
-            used, lost = values.get("percentage_used"), values.get("media_errors")
-            if grew(f"{name} media_errors", lost if isinstance(lost, int) else None):
-                yield MEDIA_ERRORS
-            if isinstance(spare, int) and isinstance(least, int) and spare < least:
-                yield SPARE_LOW
-            if isinstance(used, int) and used >= 100:  # noqa: PLR2004
-                yield WORN_OUT
+            found[name] = spdk_health.smart(values)
+    return found

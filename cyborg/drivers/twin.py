@@ -24,12 +24,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cyborg.drivers import commands, recorded
+from cyborg.drivers import commands, recorded, twin_qat
 from cyborg.drivers.host import Host
 from cyborg.drivers.twin_disk import Disk
 from cyborg.drivers.twin_hardware import Hardware
+from cyborg.drivers.twin_kernel import fail, read
 from cyborg.drivers.twin_mdev import Mdevs
-from cyborg.drivers.twin_pci import Functions, fail, read
+from cyborg.drivers.twin_pci import Functions
 
 
 class Died(BaseException):
@@ -37,11 +38,11 @@ class Died(BaseException):
 
 
 class Twin:
-    """``recording`` is a recorded host, or what would stand in one."""
+    """``recording`` is a recorded host, or what would stand in one; ``written`` says that its files are there."""
 
-    def __init__(self, recording: Path | Mapping[str, Any], directory: Path) -> None:
+    def __init__(self, recording: Path | Mapping[str, Any], directory: Path, *, written: bool = False) -> None:
         data = recorded.load(recording) if isinstance(recording, Path) else recording
-        plain = recorded.materialise(data, directory)
+        plain = recorded.host(directory) if written else recorded.materialise(data, directory)
         self.root = directory
         self.sysfs = directory / "sys"
         self.writes: list[tuple[str, str]] = []
@@ -164,6 +165,8 @@ class Twin:
             "driver_override": lambda: self._functions.override(path, text),
             "current_vgpu_type": lambda: self._functions.set_vgpu_type(path, text),
             "mgmt_reset": lambda: self._functions.reset_board(path, text),
+            "state": lambda: twin_qat.set_state(path, text),
+            "cfg_services": lambda: twin_qat.set_services(path, text),
             "create": lambda: self._mdevs.create(path, text),
             "remove": lambda: self._mdevs.remove(subject, text),
         }

@@ -5,6 +5,7 @@
       "0000:5e:00.0": {}                                     sanitize by block and crypto erase, format, one namespace
       "0000:5f:00.0": {sanitize: [], namespaces: 2}          format only
       "0000:60:00.0": {fault: lies}                          says that it is erased, and is not
+      "0000:61:00.0": {smart: {used: 104, media_errors: 2}}  worn out; the names are those of `SMART`
 
 Faults are those of `FAULTS`.
 """
@@ -27,6 +28,17 @@ FAULTS = {
 }
 WAYS = {"block": Sanitize.BLOCK_ERASE, "crypto": Sanitize.CRYPTO_ERASE}
 SANICAP = {Sanitize.CRYPTO_ERASE: 1, Sanitize.BLOCK_ERASE: 2}
+#: Fields of the SMART log: place, length, and what a disk without trouble has there.
+SMART = {
+    "warnings": (0, 1, 0),
+    "kelvin": (1, 2, 310),
+    "spare": (3, 1, 100),
+    "least_spare": (4, 1, 10),
+    "used": (5, 1, 2),
+    "media_errors": (160, 16, 0),
+    "warm": (192, 4, 0),
+    "hot": (196, 4, 0),
+}
 BLOCKS = 4
 ERASED = bytes(MARK)
 #: How often it is looked at before a sanitize or format is over.
@@ -44,6 +56,7 @@ class Disk:
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         self.fault: str = facts.get("fault", "")
+        self.smart: dict[str, int] = dict(facts.get("smart") or {})
         self._ways = [WAYS[word] for word in facts.get("sanitize", WAYS)]
         self._formats: bool = facts.get("format", True)
         self._formats_all: bool = facts.get("formats_all", False)
@@ -117,6 +130,12 @@ class Disk:
         self._looks = LOOKS
         self._erase([value])
         return b""
+
+    def smart_log(self, _value: int) -> bytes:
+        page = bytearray(LOG)
+        for name, (place, length, usual) in SMART.items():
+            page[place : place + length] = self.smart.get(name, usual).to_bytes(length, "little")
+        return bytes(page)
 
     def _is_over(self) -> bool:
         self._looks -= self.fault != "stuck"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hardware of a `twin` behind its commands: disks, and FPGAs that take images.
+"""The hardware of a `twin` behind its commands: disks, and FPGAs that take images and give their ports away.
 
 A bitstream for an FPGA of a twin is the id of its function, 32 hex digits.
 """
@@ -12,7 +12,8 @@ from typing import Any
 
 from cyborg.drivers import commands
 from cyborg.drivers.twin_disk import Disk, fail
-from cyborg.drivers.twin_pci import read
+from cyborg.drivers.twin_fpga import Ports
+from cyborg.drivers.twin_kernel import read
 
 FUNCTION = re.compile(rb"[0-9a-f]{32}")
 
@@ -23,6 +24,7 @@ class Hardware:
     def __init__(self, sysfs: Path, recording: Mapping[str, Any], dirty: set[str]) -> None:
         self._functions = sysfs / "bus/pci/devices"
         self._dirty = dirty
+        self._ports = Ports(sysfs)
         self.disks = {address: Disk(facts or {}) for address, facts in (recording.get("disks") or {}).items()}
 
     def soil(self, address: str) -> None:
@@ -33,6 +35,9 @@ class Hardware:
         commands.find(command, address, value, data)
         if command == commands.DFL_PROGRAM:
             return self._program(self._functions / address, value, data)
+        if command in (commands.DFL_RELEASE, commands.DFL_ASSIGN):
+            (self._ports.release if command == commands.DFL_RELEASE else self._ports.assign)(address, value)
+            return b""
         return self._ask_disk(command, address, value)
 
     def _ask_disk(self, command: str, address: str, value: int) -> bytes:
@@ -44,6 +49,7 @@ class Hardware:
             commands.NVME_ACTIVE: disk.active,
             commands.NVME_ALLOCATED: disk.allocated,
             commands.NVME_NAMESPACE: disk.namespace,
+            commands.NVME_SMART: disk.smart_log,
             commands.NVME_SAMPLE: disk.sample,
             commands.NVME_SANITIZE: disk.sanitize,
             commands.NVME_SANITIZE_LOG: disk.sanitize_log,

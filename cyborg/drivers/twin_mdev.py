@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from cyborg.drivers.actions import UUID
-from cyborg.drivers.twin_pci import fail, read
+from cyborg.drivers.twin_kernel import fail, read
 
 ROOM = "available_instances"
 

@@ -7,9 +7,11 @@ import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from cyborg.drivers import recorded
+from cyborg.drivers.twin_fpga import Ports
+from cyborg.drivers.twin_kernel import fail, read
 
 #: Drivers that enable all VFs, whatever number they are asked for.
 ALL_VFS = frozenset({"4xxx", "420xx", "6xxx", "c6xx", "c3xxx", "dh895xcc", "d15xx"})
@@ -27,23 +29,13 @@ SHOWN = {"nvme": ("nvme",), "dfl-pci": ("fpga_region",), "xocl": (LOADED, "ready
 TYPES = "creatable_vgpu_types"
 
 
-def fail(code: int) -> NoReturn:
-    raise OSError(code, os.strerror(code))
-
-
-def read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return None
-
-
 class Functions:
     def __init__(self, sysfs: Path, dirty: set[str], shown: Mapping[str, Any]) -> None:
         self._sysfs = sysfs
         self._dirty = dirty
         self._shown = shown
         self._aside = sysfs.parent / "aside"
+        self._ports = Ports(sysfs)
         #: Functions of boards that were reset.
         self._emptied: set[str] = set()
         #: Functions that show other files for some seconds after a reset.
@@ -66,6 +58,7 @@ class Functions:
             fail(errno.EBUSY)
         if wanted and self._bound(place) in ALL_VFS:
             wanted = int(total)
+        self._ports.check(place.name, wanted)
         self._drop_vfs(place) if wanted == 0 else self._make_vfs(place, wanted)
         (place / "sriov_numvfs").write_text(f"{wanted}\n", encoding="utf-8")
 
@@ -73,6 +66,7 @@ class Functions:
         links = list(place.glob("virtfn*"))
         if any(self._bound(link) == "vfio-pci" for link in links):
             fail(errno.EBUSY)
+        self._ports.from_vfs(place.name)
         for link in links:
             directory = link.resolve()
             group = directory / "iommu_group"
@@ -106,6 +100,7 @@ class Functions:
             _link(group / "devices" / address, directory)
             if read(place / "sriov_drivers_autoprobe") != "0":
                 _link(directory / "driver", self._sysfs / "bus/pci/drivers" / f"{self._bound(place)}vf")
+        self._ports.to_vfs(place.name)
 
     def reset(self, place: Path, text: str) -> None:
         """Nothing can be seen of it. A reset of a bus reaches every function there."""

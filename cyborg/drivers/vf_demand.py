@@ -12,6 +12,7 @@ When the last one is released, the card is whole again. VFs that the operator ma
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
 from oslo_config import cfg
 
@@ -31,18 +32,40 @@ OPTION = cfg.ListOpt(
 ALL = -1
 
 
+class Parts(Protocol):
+    """What the VFs of a card are made of, where it has to leave the card first. Every call may be repeated."""
+
+    def most(self, pf: PciFunction) -> int | None:
+        """How many VFs that is enough for; None when it is not known."""
+        ...
+
+    def give(self, host: Host, pf: PciFunction, count: int) -> None:
+        """Take from the card what so many VFs need, exactly."""
+        ...
+
+    def take_back(self, host: Host, pf: PciFunction) -> None:
+        """Give it all back to the card, whose VFs are gone."""
+        ...
+
+
 class OnDemand:
     """``all_at_once`` is for cards whose driver enables all VFs, whatever number is asked for, and none without IOMMU.
 
-    ``makers`` are the drivers that can make VFs of such a card, where not every one can.
+    ``makers`` are the drivers that can make VFs of such a card, where not every one can; ``parts`` what VFs need.
     """
 
     def __init__(
-        self, listed: Sequence[str], *, all_at_once: bool = False, makers: Collection[str] | None = None
+        self,
+        listed: Sequence[str],
+        *,
+        all_at_once: bool = False,
+        makers: Collection[str] | None = None,
+        parts: Parts | None = None,
     ) -> None:
         self._counts = dict(_parse(text) for text in listed)
         self._all_at_once = all_at_once
         self._makers = makers
+        self._parts = parts
 
     def lists(self, pf: PciFunction) -> bool:
         """Whether the card is for VFs only: a listed one is never given away whole, also when it can have none."""
@@ -79,6 +102,8 @@ class OnDemand:
         if "sriov_drivers_autoprobe" in pf.names and (pf.node / "sriov_drivers_autoprobe").text() != "0":
             with pci_work.refusals(f"keep the host's drivers off the virtual functions of {unit.address}"):
                 host.act(actions.VF_AUTOPROBE, unit.address, "0")
+        if self._parts:
+            self._parts.give(host, pf, self._wanted(pf))
         with pci_work.refusals(f"make {self._wanted(pf)} virtual functions of {unit.address}"):
             host.act(actions.VF_COUNT, unit.address, str(self._wanted(pf)))
         self._check(host, unit, number)
@@ -86,13 +111,16 @@ class OnDemand:
     def release(self, host: Host, unit: Unit) -> None:
         """Take the VFs back when nobody uses one. A bound driver is use, except on cards of an operator's own VFs."""
         pf = pci_work.card(host, unit)
-        if not self.lists(pf) or pci_work.vf_number(unit) is None or not pf.virtfns:
+        if not self.lists(pf) or pci_work.vf_number(unit) is None:
             return
         existing = {vf.address: vf.driver for vf in pf.virtfns.values()}
-        if conflicts.vf_removal(existing, self._wanted(pf), unit.held):
+        if pf.vfs_on and (not existing or conflicts.vf_removal(existing, self._wanted(pf), unit.held)):
             return
-        with pci_work.refusals(f"take the virtual functions of {unit.address} back"):
-            host.act(actions.VF_COUNT, unit.address, "0")
+        if existing:
+            with pci_work.refusals(f"take the virtual functions of {unit.address} back"):
+                host.act(actions.VF_COUNT, unit.address, "0")
+        if self._parts and self._can_make(pf):
+            self._parts.take_back(host, pci_work.card(host, unit))
 
     def _check(self, host: Host, unit: Unit, number: int) -> None:
         """A driver may enable another number than it was asked for, so the links are followed and nothing computed."""
@@ -110,7 +138,8 @@ class OnDemand:
 
     def _wanted(self, pf: PciFunction) -> int:
         total = (pf.sriov or {}).get("total", 0)
-        count = self._counts[pf.address]
+        count, most = self._counts[pf.address], self._parts.most(pf) if self._parts else None
+        total = total if most is None else min(total, most)
         return total if self._all_at_once or count == ALL else min(count, total)
 
 

@@ -159,7 +159,7 @@ class _Side:
             yield MGMT_ERROR
         for unit in self.function.node.children("firewall.*"):
             levels = [file for name in FIREWALL for file in unit.children(name)]
-            if any(self._reader.number(file) not in QUIET for file in levels):
+            if any(self._reader.number(file, 0) not in QUIET for file in levels):
                 yield FIREWALL_TRIPPED
         for chip in hwmon.chips(self.function.node):
             yield from hwmon.heat(chip)

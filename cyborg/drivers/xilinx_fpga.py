@@ -111,7 +111,7 @@ class XilinxFpgaDriver:
     def _is_ours(self, function: PciFunction) -> bool:
         if function.vendor not in VENDORS or function.is_vf or function.pci_class not in (ACCELERATOR, None):
             return False
-        known = self._devices | (DEVICES if function.vendor == VENDORS[0] else ADVANTECH)
+        known = self._devices | DEVICES | (frozenset() if function.vendor == VENDORS[0] else ADVANTECH)
         return function.device in known or function.driver in DRIVERS
 
     def _device(self, card: Card) -> report.Device:

@@ -17,7 +17,7 @@ _ONE = "/v2/accelerator_requests/{uuid}"
 
 
 def list_rules() -> list[base.Rule]:
-    reader, writer = base.PROJECT_READER_OR_ADMIN, base.PROJECT_MEMBER_OR_ADMIN_OR_SERVICE
+    reader, writer = base.PROJECT_READER_OR_ADMIN_OR_SERVICE, base.PROJECT_MEMBER_OR_ADMIN_OR_SERVICE
     owner, creator = base.LEGACY_ADMIN_OR_OWNER, base.PROJECT_MEMBER_OR_SERVICE
     deletes = (f"DELETE {_COLLECTION}", f"DELETE {_ONE}")
     patches = (f"PATCH {_COLLECTION}", f"PATCH {_ONE}")

@@ -9,6 +9,7 @@ from oslo_policy import policy
 
 ADMIN = "rule:admin_api"
 PROJECT_READER_OR_ADMIN = "rule:project_reader_or_admin"
+PROJECT_READER_OR_ADMIN_OR_SERVICE = "rule:project_reader_or_admin_or_service"
 PROJECT_MEMBER_OR_SERVICE = "rule:project_member_or_service"
 PROJECT_MEMBER_OR_ADMIN_OR_SERVICE = "rule:project_member_or_admin_or_service"
 PROJECT_MANAGER_OR_ADMIN = "rule:project_manager_or_admin"
@@ -33,6 +34,11 @@ _PERSONAS = (
         "Members, administrators and other services.",
     ),
     ("project_reader_or_admin", "rule:project_reader_api or rule:admin_api", "Readers and administrators."),
+    (
+        "project_reader_or_admin_or_service",
+        "rule:project_reader_or_admin or rule:service_api",
+        "Readers, administrators and other services.",
+    ),
 )
 
 _LEGACY = (

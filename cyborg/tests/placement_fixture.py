@@ -12,7 +12,10 @@ each before Placement sees it, which is where a test lets somebody else interfer
 an outage.
 """
 
+import contextlib
+import functools
 import socket
+import sqlite3
 import tempfile
 import threading
 import uuid as uuids
@@ -30,6 +33,7 @@ from oslo_config import cfg
 from cyborg.cmd import embedded_placement
 
 MICROVERSION = "1.39"
+IN_MEMORY = "sqlite://"
 OWNER = {"project_id": "a-project", "user_id": "a-user", "consumer_type": "INSTANCE"}
 
 
@@ -137,15 +141,34 @@ class Outsider:
         return {uuid for each in found["allocation_requests"] for uuid in each["allocations"]}
 
 
+@functools.cache
+def _new() -> tuple[embedded_placement.Embedded, bytes]:
+    """The application, which all may share, and its database as it is before the first request."""
+    with tempfile.TemporaryDirectory(prefix="placement-") as directory:
+        made = embedded_placement.Embedded.load(Path(directory), IN_MEMORY, durable=False)
+    return made, _connection(made).serialize()
+
+
+def _connection(placement: embedded_placement.Embedded) -> sqlite3.Connection:
+    """The only one to its database; a database in memory has no other."""
+    raw = placement.database.writer.get_engine().raw_connection()
+    with contextlib.closing(raw):
+        connection: sqlite3.Connection = raw.driver_connection
+        return connection
+
+
 class PlacementFixture(Outsider):
-    """Requests of an outsider are not in the log."""
+    """Its database is in memory. Requests of an outsider are not in the log."""
 
     def __init__(self) -> None:
         self.log: list[Request] = []
         self.before: Callable[[Request], None] = lambda _request: None
         self.answer_with: str | None = None
-        self._directory = tempfile.TemporaryDirectory(prefix="placement-")
-        super().__init__(embedded_placement.build(Path(self._directory.name), durable=False))
+        application, content = _new()
+        own = application.on(IN_MEMORY)
+        self._database = _connection(own)
+        self.restore(content)
+        super().__init__(own)
         self._port = _free_port()
         self.up()
 
@@ -157,7 +180,23 @@ class PlacementFixture(Outsider):
 
     def close(self) -> None:
         self.down()
-        self._directory.cleanup()
+        self._database.close()
+
+    def save(self) -> bytes:
+        """All that is stored, for `restore`; call either while no request is served."""
+        return self._database.serialize()
+
+    def restore(self, saved: bytes) -> None:
+        self._database.deserialize(saved)
+
+    def open_units(self, resource_class: str) -> int:
+        """Those of all providers that are not reserved; read from the tables, as tests ask before each request."""
+        rows = self._database.execute(
+            "SELECT SUM(total - reserved) FROM inventories JOIN resource_classes ON"
+            " resource_classes.id = inventories.resource_class_id WHERE name = ?",
+            (resource_class,),
+        )
+        return rows.fetchone()[0] or 0
 
     # The server. ``answer_with`` makes it answer everything with that status line, such as "503 Busy".
 

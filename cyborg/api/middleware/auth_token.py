@@ -18,6 +18,7 @@ from cyborg.domain import errors
 PUBLIC_ROUTES = "acl_public_routes"
 DEFAULT_PUBLIC = "/, /v2, /v2/openapi.json"
 ALIAS = "/accelerator"
+SERVICE_STATUS = "X-Service-Identity-Status"
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -54,12 +55,15 @@ def _keystone(application: Application, conf: cfg.ConfigOpts) -> Application:
         conf.register_opts(its_options, group=group)
     # A service token must carry a service role, or anybody's token would do for binding.
     conf.set_default("service_token_roles_required", True, group="keystone_authtoken")  # noqa: FBT003
-    checked: Application = _Keystone(application, {"oslo_config_config": conf})
-    return checked
+    return _Keystone(application, conf)
 
 
 class _Keystone(auth_token.AuthProtocol):
-    """That one, with our form for its one error that has none of its own."""
+    """That one, with our form for its one error that has none of its own, and service tokens of services only."""
+
+    def __init__(self, application: Application, conf: cfg.ConfigOpts) -> None:
+        super().__init__(application, {"oslo_config_config": conf})
+        self._roles_of_services = frozenset(conf.keystone_authtoken.service_token_roles)
 
     def process_request(self, request: webob.Request) -> webob.Response | None:
         try:
@@ -67,6 +71,10 @@ class _Keystone(auth_token.AuthProtocol):
         except webob.exc.HTTPServiceUnavailable:
             away = "Keystone does not answer, so the token cannot be checked; try again shortly."
             return _failure(errors.Unavailable(away))
+        # Where an operator set service_token_roles_required to false, any valid token would pass for a service's.
+        roles = request.headers.get("X-Service-Roles", "").split(",")
+        if SERVICE_STATUS in request.headers and self._roles_of_services.isdisjoint(roles):
+            request.headers[SERVICE_STATUS] = "Invalid"
         return refused
 
 

@@ -53,10 +53,12 @@ UPDATE: common.Schema = {
             "properties": {
                 "op": {"enum": ["add", "remove"]},
                 "path": {"enum": [f"{slash}{name}" for name in (*REQUIRED, PROJECT) for slash in ("/", "")]},
-                "value": {"type": "string", "minLength": 1, "maxLength": 255},
             },
             "if": {"properties": {"op": {"const": "add"}}},
-            "then": {"required": ["value"]},
+            "then": {
+                "required": ["value"],
+                "properties": {"value": {"type": "string", "minLength": 1, "maxLength": 255}},
+            },
         },
     },
 }

@@ -76,23 +76,24 @@ def cleans_what_a_hypervisor_kept(subject: Subject) -> Iterator[str]:
 def remembers_what_failed(subject: Subject) -> Iterator[str]:
     """A step that was refused is done when it is asked for again, or refused again, but not taken for done."""
     for first in benches(subject, lambda one: one.cleans):
-        whole = first.anew()
-        whole.use()
-        whole.twin.writes.clear()
-        try:
-            whole.clean()
-        except errors.CyborgError:
-            continue
-        for file in sorted({path for path, _ in whole.twin.writes}):
-            bench = first.anew()
-            soiled = bench.use()
-            driver = cast(Cleans, subject.driver(bench.case))
-            bench.twin.refuse_file(file, errno.EIO)
-            if _cleans(bench, driver) and soiled in bench.twin.dirty:
-                yield bench.says(f"{file} answers EIO: {STILL_THERE.format('the last guest')}")
-            bench.twin.refuse_file(file, 0)
-            if _cleans(bench, driver) and soiled in bench.twin.dirty:
-                yield bench.says(f"{file} answered EIO once, and when repeated {STILL_THERE.format('the last guest')}")
+        with first.ready("clean") as whole:
+            try:
+                whole.clean()
+            except errors.CyborgError:
+                continue
+            files = sorted({path for path, _ in whole.twin.writes})
+        for file in files:
+            with first.anew() as bench:
+                soiled = bench.use()
+                driver = cast(Cleans, subject.driver(bench.case))
+                bench.twin.refuse_file(file, errno.EIO)
+                if _cleans(bench, driver) and soiled in bench.twin.dirty:
+                    yield bench.says(f"{file} answers EIO: {STILL_THERE.format('the last guest')}")
+                bench.twin.refuse_file(file, 0)
+                if _cleans(bench, driver) and soiled in bench.twin.dirty:
+                    yield bench.says(
+                        f"{file} answered EIO once, and when repeated {STILL_THERE.format('the last guest')}"
+                    )
 
 
 def spares_what_the_host_uses(subject: Subject) -> Iterator[str]:
@@ -116,21 +117,21 @@ def spares_what_the_host_uses(subject: Subject) -> Iterator[str]:
 def verifies_what_was_erased(subject: Subject) -> Iterator[str]:
     """Disks that refuse to be erased, fail at it, never end, or lie."""
     for first in benches(subject, lambda one: one.cleans):
-        for fault in FAULTS:
-            bench = first.anew()
-            soiled = bench.use()
-            if soiled not in bench.twin.disks:
-                continue
-            bench.twin.disks[soiled].fault = fault
-            try:
-                bench.clean()
-            except errors.CyborgError:
-                continue
-            except Hung:
-                yield bench.says(f"a disk that {FAULTS[fault]}, and `clean` does not give up")
-            else:
-                if soiled in bench.twin.dirty:
-                    yield bench.says(f"a disk that {FAULTS[fault]} is said to be clean")
+        for fault in FAULTS if first.twin.disks else ():
+            with first.anew() as bench:
+                soiled = bench.use()
+                if soiled not in bench.twin.disks:
+                    break
+                bench.twin.disks[soiled].fault = fault
+                try:
+                    bench.clean()
+                except errors.CyborgError:
+                    continue
+                except Hung:
+                    yield bench.says(f"a disk that {FAULTS[fault]}, and `clean` does not give up")
+                else:
+                    if soiled in bench.twin.dirty:
+                        yield bench.says(f"a disk that {FAULTS[fault]} is said to be clean")
 
 
 def _but_for_functions(devices: tuple[report.Device, ...]) -> list[str]:

@@ -15,19 +15,19 @@ MOST = 4
 
 def isolates_a_broken_function(subject: Subject) -> Iterator[str]:
     for case in subject.cases:
-        twin = subject.twin(case)
-        before = {device.address: device for device in subject.look(case, twin.host)}
+        before = {device.address: device for device in subject.first_look(case)}
         for address in [name for name, entry in case.functions.items() if isinstance(entry, dict)][:MOST]:
-            concerned = touched_by(twin.host, address)
+            with subject.twin(case) as twin:
+                concerned = touched_by(twin.host, address)
             for fault, spoil in FAULTS.items():
                 where = f"{case.name}: {address} {fault}"
-                broken = subject.twin(case)
-                spoil((broken.sysfs / "bus/pci/devices" / address).resolve())
-                try:
-                    after = {device.address: device for device in subject.look(case, broken.host)}
-                except Exception as exc:  # noqa: BLE001 - whatever leaves a driver here is the finding
-                    yield f"{where}, and the driver fails: {type(exc).__name__}: {exc}"
-                    continue
+                with subject.twin(case) as broken:
+                    spoil((broken.sysfs / "bus/pci/devices" / address).resolve())
+                    try:
+                        after = {device.address: device for device in subject.look(case, broken.host)}
+                    except Exception as exc:  # noqa: BLE001 - whatever leaves a driver here is the finding
+                        yield f"{where}, and the driver fails: {type(exc).__name__}: {exc}"
+                        continue
                 if fault in GONE and address in after:
                     yield f"{where} and is still reported"
                 for other in sorted({*before, *after} - concerned):

@@ -10,6 +10,7 @@ Every PCI card has its error counters in the kernel. What else tells of a family
 With ``nvml`` in the place of ``file`` it is what NVML answers.
 """
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -34,13 +35,13 @@ Devices = Mapping[str, report.Device]
 class _Ward:
     """A host whose clock is moved, and one driver that looks at it again and again."""
 
-    def __init__(self, subject: Subject, case: Case) -> None:
-        case = Case(name=case.name, data=copy.deepcopy(dict(case.data)))
+    def __init__(self, subject: Subject, case: Case, twin: Twin) -> None:
+        tables = {"nvml": copy.deepcopy(case.data["nvml"])} if "nvml" in case.data else {}
         self._subject = subject
-        self._case = case
-        self._driver: Driver = subject.driver(case)
+        self._case = Case(name=case.name, data={**case.data, **tables})
+        self._driver: Driver = subject.driver(self._case)
         self._moment = 0.0
-        self.twin: Twin = subject.twin(case)
+        self.twin = twin
         self.twin.host.counters = Counters(clock=lambda: self._moment)
 
     def look(self) -> Devices:
@@ -73,39 +74,51 @@ class _Ward:
         return (self.twin.sysfs / "bus/pci/devices" / card).resolve() / name
 
 
+@contextlib.contextmanager
+def _ward(subject: Subject, case: Case) -> Iterator[_Ward]:
+    with subject.twin(case) as twin:
+        yield _Ward(subject, case, twin)
+
+
 def tells_new_errors_from_old_ones(subject: Subject) -> Iterator[str]:
     """A fatal error is one until nothing was added to it for a while; errors of long ago are none."""
     for case in subject.cases:
         cards = [address for address, entry in case.functions.items() if isinstance(entry, dict)]
         for card in _well(subject, case, cards)[:MOST]:
-            ward = _Ward(subject, case)
-            counter = ward.file(card, FATAL)
-            _write(counter, TOTAL.format(3))
-            says = f"{case.name}: {card}"
-            before = ward.after_old_errors()
-            if before[card].health is Health.FAILED:
-                yield f"{says} is failed for errors of long ago; count growth, see `PciFunction.grew`"
-                continue
-            _write(counter, TOTAL.format(4))
-            yield from _ill(f"{says} has a fatal error", card, before, ward.look(), (Health.FAILED, None))
-            yield from _again(f"{says} had a fatal error a moment ago", before, ward)
+            with _ward(subject, case) as ward:
+                yield from _new_errors(f"{case.name}: {card}", card, ward)
+
+
+def _new_errors(says: str, card: str, ward: _Ward) -> Iterator[str]:
+    counter = ward.file(card, FATAL)
+    _write(counter, TOTAL.format(3))
+    before = ward.after_old_errors()
+    if before[card].health is Health.FAILED:
+        yield f"{says} is failed for errors of long ago; count growth, see `PciFunction.grew`"
+        return
+    _write(counter, TOTAL.format(4))
+    yield from _ill(f"{says} has a fatal error", card, before, ward.look(), (Health.FAILED, None))
+    yield from _again(f"{says} had a fatal error a moment ago", before, ward)
 
 
 def follows_its_sources(subject: Subject) -> Iterator[str]:
     for case in subject.cases:
         for source in case.data.get("health") or ():
-            card, bad = source["card"], source["bad"]
-            ward = _Ward(subject, case)
-            before = ward.after_old_errors()
             name = source.get("file") or f"NVML's {source['nvml']}"
-            says = f"{case.name}: {card} with {name} {bad!r}"
-            if card not in before:
-                yield f"{says}: there is no such device"
-                continue
-            recover = ward.infect(card, source)
-            yield from _ill(says, card, before, ward.look(), (Health(source["health"]), source["reason"]))
-            recover()
-            yield from _again(f"{says}, which then is as it was before", before, ward)
+            with _ward(subject, case) as ward:
+                yield from _source(f"{case.name}: {source['card']} with {name} {source['bad']!r}", source, ward)
+
+
+def _source(says: str, source: Mapping[str, Any], ward: _Ward) -> Iterator[str]:
+    card = source["card"]
+    before = ward.after_old_errors()
+    if card not in before:
+        yield f"{says}: there is no such device"
+        return
+    recover = ward.infect(card, source)
+    yield from _ill(says, card, before, ward.look(), (Health(source["health"]), source["reason"]))
+    recover()
+    yield from _again(f"{says}, which then is as it was before", before, ward)
 
 
 def _write(file: Path, text: str) -> None:
@@ -116,7 +129,8 @@ def _write(file: Path, text: str) -> None:
 
 
 def _well(subject: Subject, case: Case, cards: list[str]) -> list[str]:
-    found = _Ward(subject, case).look()
+    with _ward(subject, case) as ward:
+        found = ward.look()
     return [card for card in cards if card in found and found[card].health is not Health.FAILED]
 
 

@@ -23,24 +23,25 @@ ASLEEP = "D3cold"
 
 def is_stable(subject: Subject) -> Iterator[str]:
     for case in subject.cases:
-        twin, driver = subject.twin(case), subject.driver(case)
-        first = subject.look(case, twin.host, driver)
-        if subject.look(case, twin.host, driver) != first:
-            yield f"{case.name}: its second look differs from the first, and nothing has changed"
-        if subject.look(case, twin.host) != first:
-            yield f"{case.name}: another instance sees something else, so a restart of the agent would change the books"
+        with subject.twin(case) as twin:
+            driver = subject.driver(case)
+            first = subject.look(case, twin.host, driver)
+            if subject.look(case, twin.host, driver) != first:
+                yield f"{case.name}: its second look differs from the first, and nothing has changed"
+            if subject.look(case, twin.host) != first:
+                yield f"{case.name}: another instance sees something else, so a restart would change the books"
 
 
 def leaves_out_what_changes_by_itself(subject: Subject) -> Iterator[str]:
     """Temperatures and the like belong to `Measures`: every report would differ from the last."""
     for case in subject.cases:
-        twin = subject.twin(case)
-        before = subject.look(case, twin.host)
-        for file in twin.sysfs.rglob("*"):
-            if FLEETING.fullmatch(file.name) and not file.is_symlink() and file.read_text().strip().isdecimal():
-                file.write_text(f"{int(file.read_text()) + 1}\n", encoding="utf-8")
-        if subject.look(case, twin.host) != before:
-            yield f"{case.name}: a sensor that moved by one changes the report; give such values in `measure`"
+        with subject.twin(case) as twin:
+            before = subject.look(case, twin.host)
+            for file in twin.sysfs.rglob("*"):
+                if FLEETING.fullmatch(file.name) and not file.is_symlink() and file.read_text().strip().isdecimal():
+                    file.write_text(f"{int(file.read_text()) + 1}\n", encoding="utf-8")
+            if subject.look(case, twin.host) != before:
+                yield f"{case.name}: a sensor that moved by one changes the report; give such values in `measure`"
 
 
 def keeps_identity_when_renumbered(subject: Subject) -> Iterator[str]:
@@ -48,9 +49,8 @@ def keeps_identity_when_renumbered(subject: Subject) -> Iterator[str]:
         renumber = numbers.renumbering(case)
         if renumber is None:
             continue
-        moved = numbers.case_of(case, renumber)
-        before = sorted(renumber(numbers.text_of(one)) for one in subject.look(case, subject.twin(case).host))
-        after = sorted(numbers.text_of(one) for one in subject.look(moved, subject.twin(moved).host))
+        before = sorted(renumber(numbers.text_of(one)) for one in subject.first_look(case))
+        after = sorted(numbers.text_of(one) for one in subject.first_look(numbers.case_of(case, renumber)))
         for expected, got in zip(before, after, strict=False):
             if expected != got:
                 yield f"{case.name}: with other bus numbers a card is more than renumbered: {expected} became {got}"
@@ -60,17 +60,17 @@ def keeps_identity_when_renumbered(subject: Subject) -> Iterator[str]:
 
 def only_reads(subject: Subject) -> Iterator[str]:
     for case in subject.cases:
-        twin = subject.twin(case)
-        before = twin.state()
-        with watched(twin.root) as seen:
-            _look_and_measure(subject, case, twin)
-        yield from (
-            f"{case.name}: it changes {path}" for path in sorted({*seen.changed, *(one for one, _ in twin.writes)})
-        )
-        yield from (f"{case.name}: it starts {what}" for what in seen.started)
-        yield from (f"{case.name}: it opens {path} of this machine; ask the host" for path in sorted(set(seen.outside)))
-        if twin.state() != before:
-            yield f"{case.name}: the host is not as it was before the look"
+        with subject.twin(case) as twin:
+            before = twin.state()
+            with watched(twin.root) as seen:
+                _look_and_measure(subject, case, twin)
+            changed = sorted({*seen.changed, *(one for one, _ in twin.writes)})
+            outside = sorted(set(seen.outside))
+            yield from (f"{case.name}: it changes {path}" for path in changed)
+            yield from (f"{case.name}: it starts {what}" for what in seen.started)
+            yield from (f"{case.name}: it opens {path} of this machine; ask the host" for path in outside)
+            if twin.state() != before:
+                yield f"{case.name}: the host is not as it was before the look"
 
 
 def lets_sleepers_sleep(subject: Subject) -> Iterator[str]:
@@ -79,15 +79,15 @@ def lets_sleepers_sleep(subject: Subject) -> Iterator[str]:
         for address, entry in case.functions.items():
             if isinstance(entry, dict):
                 asleep = asleep.with_function(address, power_state=ASLEEP)
-        twins = {
+        hosts = {
             "": (case, NEVER),
             " of a sleeping card": (asleep, re.compile(f"{NEVER.pattern}|{AWAKE_ONLY.pattern}")),
         }
-        for words, (one, forbidden) in twins.items():
-            twin = subject.twin(one)
-            _plant_forbidden(twin)
-            with watched(twin.root) as seen:
-                _look_and_measure(subject, one, twin)
+        for words, (one, forbidden) in hosts.items():
+            with subject.twin(one) as twin:
+                _plant_forbidden(twin)
+                with watched(twin.root) as seen:
+                    _look_and_measure(subject, one, twin)
             for name in sorted(seen.names_read):
                 if forbidden.fullmatch(name):
                     yield f"{case.name}: it reads {name}{words}"
@@ -96,51 +96,53 @@ def lets_sleepers_sleep(subject: Subject) -> Iterator[str]:
 def tells_blind_from_empty(subject: Subject) -> Iterator[str]:
     """A bus that cannot be listed is not a bus without cards."""
     for case in subject.cases:
-        twin = subject.twin(case)
-        on_the_bus = {function.address for function in twin.host.pci()}
-        if not on_the_bus & {device.address for device in subject.look(case, twin.host)}:
-            continue
-        shutil.rmtree(twin.sysfs / "bus/pci")
-        try:
-            found = subject.look(case, twin.host)
-        except Exception:  # noqa: BLE001, S112 - any will do: the agent then changes nothing
-            continue
+        with subject.twin(case) as twin:
+            on_the_bus = {function.address for function in twin.host.pci()}
+            if not on_the_bus & {device.address for device in subject.look(case, twin.host)}:
+                continue
+            shutil.rmtree(twin.sysfs / "bus/pci")
+            try:
+                found = subject.look(case, twin.host)
+            except Exception:  # noqa: BLE001, S112 - any will do: the agent then changes nothing
+                continue
         yield f"{case.name}: when the bus cannot be listed it reports {len(found)} devices, as if the others were gone"
 
 
 def gives_vfs_or_the_card(subject: Subject) -> Iterator[str]:
     for case in subject.cases:
-        twin = subject.twin(case)
-        functions = {function.address: function for function in twin.host.pci()}
-        devices = subject.look(case, twin.host)
+        with subject.twin(case) as twin:
+            functions = {function.address: function for function in twin.host.pci()}
+            devices = subject.look(case, twin.host)
+            vfs = {address for address, function in functions.items() if function.is_vf}
+            divided = {address for address, function in functions.items() if function.vfs_on}
         for device in devices:
-            if device.address in functions and functions[device.address].is_vf:
+            if device.address in vfs:
                 yield f"{case.name}: {device.address} is a virtual function whose card is on this host, and no device"
-        for address in _offered(devices):
-            if address in functions and functions[address].vfs_on:
-                yield f"{case.name}: {address} has virtual functions, so it must not be given away itself"
+        for address in _offered(devices) & divided:
+            yield f"{case.name}: {address} has virtual functions, so it must not be given away itself"
 
 
 def withholds_what_the_host_needs(subject: Subject) -> Iterator[str]:
     for case in subject.cases:
-        plain = _offered(subject.look(case, subject.twin(case).host), whole=True)
+        plain = _offered(subject.first_look(case), whole=True)
         for address in sorted(plain & set(case.functions)):
             console = case.with_function(address, boot_vga=1)
             is_vf = "physfn" in case.functions[address]
-            if not is_vf and address in _offered(subject.look(console, subject.twin(console).host)):
+            if not is_vf and address in _offered(subject.first_look(console)):
                 yield f"{case.name}: it offers {address} although that is the host's console (boot_vga)"
-            shared = _with_neighbour(case, address)
-            if address in _offered(subject.look(shared, subject.twin(shared).host)):
+            if address in _offered(subject.first_look(_with_neighbour(case, address))):
                 yield f"{case.name}: it offers {address}, whose IOMMU group has a function that the host uses"
 
 
 def measures_its_devices(subject: Subject) -> Iterator[str]:
     for case in subject.cases:
-        driver, twin = subject.driver(case), subject.twin(case)
+        driver = subject.driver(case)
         if not isinstance(driver, Measures):
             return
-        known = {device.address for device in subject.look(case, twin.host, driver)}
-        for address, values in driver.measure(twin.host).items():
+        with subject.twin(case) as twin:
+            known = {device.address for device in subject.look(case, twin.host, driver)}
+            measured = driver.measure(twin.host)
+        for address, values in measured.items():
             if address not in known:
                 yield f"{case.name}: it measures {address}, which it does not report"
             if not values or not all(type(value) in (int, float) for value in values.values()):

@@ -25,13 +25,13 @@ def declares_its_options(subject: Subject) -> Iterator[str]:
 
 
 def finds_something(subject: Subject) -> Iterator[str]:
-    if not any(subject.look(case, subject.twin(case).host) for case in subject.cases):
+    if not any(subject.first_look(case) for case in subject.cases):
         yield "it finds nothing on any of the hosts, so nothing is proved; give it a host with its cards"
 
 
 def reports_well_formed(subject: Subject) -> Iterator[str]:
     for case in subject.cases:
-        devices = subject.look(case, subject.twin(case).host)
+        devices = subject.first_look(case)
         for device in devices:
             if not isinstance(cast(object, device), report.Device):
                 yield f"{case.name}: it yields a {type(device).__name__} and no Device"

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A driver under test: made anew at will, looking within a limit, on twins of its recorded hosts."""
 
+import contextlib
 import importlib
 import inspect
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,6 +16,7 @@ from cyborg.domain import errors, report
 from cyborg.domain.host_work import Unit
 from cyborg.drivers import loader, recorded
 from cyborg.drivers.base import Driver
+from cyborg.drivers.conformance.trees import Stock
 from cyborg.drivers.fake_nvml import FakeNvml
 from cyborg.drivers.host import Host
 from cyborg.drivers.twin import Died, Twin
@@ -32,7 +35,7 @@ class Hung(Exception):
     """No answer within the limit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """``data`` is what stands in a recorded host, with ``options`` of the driver and an ``nvml`` table beside."""
 
@@ -43,6 +46,11 @@ class Case:
     def functions(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.data.get("pci") or {}
         return found
+
+    @cached_property
+    def contents(self) -> recorded.Contents:
+        """The files of the host."""
+        return recorded.contents(self.data)
 
     def with_function(self, address: str, **changes: Any) -> "Case":
         """With other files in one function."""
@@ -59,7 +67,9 @@ class Subject:
     cases: Sequence[Case]
     directory: Path
     limit: float = LIMIT
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self._stock = Stock(self.directory)
 
     @classmethod
     def of(cls, driver: str, recordings: Sequence[Path], directory: Path) -> "Subject":
@@ -75,9 +85,11 @@ class Subject:
         cases = [Case(name=str(path), data=recorded.load(path)) for path in recordings]
         return cls(name=driver, cls=found, cases=cases, directory=directory)
 
-    def twin(self, case: Case) -> Twin:
-        """A new one."""
-        return Twin(case.data, self.directory / str(next(self._numbers)))
+    @contextlib.contextmanager
+    def twin(self, case: Case) -> Iterator[Twin]:
+        """A host that nothing has happened to; another one has it afterwards."""
+        with self._stock.lend(case.name, case.contents) as root:
+            yield Twin(case.data, root, written=True)
 
     def driver(self, case: Case) -> Driver:
         """A new one, as an agent makes it when it starts."""
@@ -92,6 +104,11 @@ class Subject:
         """What a new driver, or the given one, sees; raises what it raises, and Hung."""
         eyes = driver or self.driver(case)
         return self.within_limit(lambda: tuple(eyes.discover(host)))
+
+    def first_look(self, case: Case) -> tuple[report.Device, ...]:
+        """What a new driver sees on a host that nothing has happened to."""
+        with self.twin(case) as twin:
+            return self.look(case, twin.host)
 
     def within_limit(self, work: Callable[[], T]) -> T:
         """The result of ``work``; raises what it raises, and Hung."""
@@ -108,6 +125,7 @@ class Subject:
         thread.start()
         thread.join(self.limit)
         if thread.is_alive():
+            self._stock.abandon()
             raise Hung(f"no answer within {self.limit:g} seconds")
         if raised:
             raise raised[0]

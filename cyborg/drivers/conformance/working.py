@@ -4,6 +4,7 @@
 What is left after a guest is the subject of `cleaning`.
 """
 
+import contextlib
 import dataclasses
 import errno
 import itertools
@@ -42,9 +43,20 @@ class Bench:
     def cleans(self) -> bool:
         return isinstance(self.subject.driver(self.case), Cleans)
 
-    def anew(self) -> "Bench":
+    @contextlib.contextmanager
+    def anew(self) -> Iterator["Bench"]:
         """The same unit on a host that nothing has happened to."""
-        return dataclasses.replace(self, twin=self.subject.twin(self.case))
+        with self.subject.twin(self.case) as twin:
+            yield dataclasses.replace(self, twin=twin)
+
+    @contextlib.contextmanager
+    def ready(self, step: str) -> Iterator["Bench"]:
+        """As `anew`, and the step is what comes next."""
+        with self.anew() as bench:
+            if step != "prepare":
+                bench.use()
+                bench.twin.writes.clear()
+            yield bench
 
     def prepare(self, unit: Unit | None = None) -> Info:
         driver = self.subject.driver(self.case)
@@ -130,74 +142,75 @@ def releases_what_it_made(subject: Subject) -> Iterator[str]:
 
 def needs_writes(bench: Bench) -> bool:
     """Whether the unit is yet to be prepared; the recorded host may have it ready."""
-    other = bench.anew()
-    other.prepare()
-    return bool(other.twin.writes)
+    with bench.anew() as other:
+        other.prepare()
+        return bool(other.twin.writes)
 
 
 def survives_a_death_at_any_write(subject: Subject) -> Iterator[str]:
     for first in benches(subject, lambda one: one.prepares or one.cleans):
-        for name, step in STEPS.items():
-            if name == "clean" and not first.cleans:
-                continue
-            whole = _ready(first, name)
-            try:
-                expected = step(whole)
-            except errors.CyborgError:
-                continue
-            for number, after in itertools.product(range(1, MOST_WRITES), (False, True)):
-                bench = _ready(first, name)
-                bench.twin.die_at(number, after=after)
+        for name in _steps(first):
+            with first.ready(name) as whole:
                 try:
-                    step(bench)
-                except Died:
-                    bench.twin.live()
-                    yield from _again(bench, name, step, expected, whole)
-                else:
-                    break
+                    expected = STEPS[name](whole)
+                except errors.CyborgError:
+                    continue
+                end = _End(answer=expected, devices=whole.look(), dirty=frozenset(whole.twin.dirty))
+            for number, after in itertools.product(range(1, MOST_WRITES), (False, True)):
+                with first.ready(name) as bench:
+                    bench.twin.die_at(number, after=after)
+                    try:
+                        STEPS[name](bench)
+                    except Died:
+                        bench.twin.live()
+                        yield from _again(bench, name, end)
+                    else:
+                        break
 
 
-def _again(bench: Bench, name: str, step: Step, expected: object, whole: Bench) -> Iterator[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """What a step comes to when nobody dies."""
+
+    answer: object
+    devices: tuple[report.Device, ...]
+    dirty: frozenset[str]
+
+
+def _again(bench: Bench, name: str, end: _End) -> Iterator[str]:
     """The step is repeated after a death: it must come to the same end."""
     try:
-        answer = step(bench)
+        answer = STEPS[name](bench)
     except errors.CyborgError as exc:
         yield bench.says(f"after a death in {name} it cannot be repeated: {exc.message}")
         return
-    if answer != expected or bench.look() != whole.look() or bench.twin.dirty != whole.twin.dirty:
+    if answer != end.answer or bench.look() != end.devices or bench.twin.dirty != end.dirty:
         yield bench.says(f"after a death in {name} and a repetition it is not as without a death")
 
 
-def _ready(first: Bench, step: str) -> Bench:
-    """A new host on which the step is what comes next."""
-    bench = first.anew()
-    if step != "prepare":
-        bench.use()
-        bench.twin.writes.clear()
-    return bench
+def _steps(bench: Bench) -> list[str]:
+    return [name for name in STEPS if name != "clean" or bench.cleans]
 
 
 def tells_refusals(subject: Subject) -> Iterator[str]:
     """A kernel that says no must not be taken for one that says yes, nor break through to the agent."""
     for first in benches(subject, lambda one: one.prepares or one.cleans):
-        for name, step in STEPS.items():
-            if name == "clean" and not first.cleans:
-                continue
-            whole = _ready(first, name)
-            try:
-                step(whole)
-            except errors.CyborgError:
-                continue
-            for file in sorted({path for path, _ in whole.twin.writes}):
-                for code in (errno.EBUSY, errno.EIO):
-                    bench = _ready(first, name)
+        for name in _steps(first):
+            with first.ready(name) as whole:
+                try:
+                    STEPS[name](whole)
+                except errors.CyborgError:
+                    continue
+                files = sorted({path for path, _ in whole.twin.writes})
+            for file, code in itertools.product(files, (errno.EBUSY, errno.EIO)):
+                with first.ready(name) as bench:
                     bench.twin.refuse_file(file, code)
-                    yield from _refused(bench, name, step, f"{file} answers {errno.errorcode[code]}")
+                    yield from _refused(bench, name, f"{file} answers {errno.errorcode[code]}")
 
 
-def _refused(bench: Bench, name: str, step: Step, what: str) -> Iterator[str]:
+def _refused(bench: Bench, name: str, what: str) -> Iterator[str]:
     try:
-        step(bench)
+        STEPS[name](bench)
     except errors.CyborgError:
         return
     except Exception as exc:  # noqa: BLE001 - that it gets here is the finding
@@ -257,9 +270,10 @@ def benches(subject: Subject, concerns: Callable[[Bench], bool]) -> Iterator[Ben
     """A fresh host for each of the first units of each device."""
     for case in subject.cases:
         counts: dict[str, int] = {}
-        for unit in units(subject.look(case, subject.twin(case).host)):
+        for unit in units(subject.first_look(case)):
             counts[unit.address] = counts.get(unit.address, 0) + 1
             if counts[unit.address] <= MOST_UNITS:
-                bench = Bench(subject=subject, case=case, twin=subject.twin(case), unit=unit)
-                if concerns(bench):
-                    yield bench
+                with subject.twin(case) as twin:
+                    bench = Bench(subject=subject, case=case, twin=twin, unit=unit)
+                    if concerns(bench):
+                        yield bench

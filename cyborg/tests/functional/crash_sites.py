@@ -11,7 +11,6 @@ card that is made for a guest and taken back. Placement and Nova are not killed.
 """
 
 import abc
-import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -144,11 +143,12 @@ class Standalone(Site):
         fleet.write(self.directory / "cyborg.conf", fleet.merged({"conductor": fleet.CONDUCTOR}, HOST_WORK))
 
     def argv(self, kind: str) -> list[str]:
-        return [
-            *(sys.executable, "-c", standalone.START, "--config-file", str(self.directory / "cyborg.conf")),
-            *("--state-dir", str(self.directory / "state"), "--port", str(self.port), "--interval", "1"),
+        return processes.command(
+            "cyborg-standalone",
+            *("--config-file", self.directory / "cyborg.conf"),
+            *("--state-dir", self.directory / "state", "--port", str(self.port), "--interval", "1"),
             *("--drivers", DRIVERS, "--simulated-host", f"{HOST}={self.machine.tree}"),
-        ]
+        )
 
     def is_ready(self, kind: str, process: processes.Process) -> bool:
         assert process.runs or self.has_died, process.output

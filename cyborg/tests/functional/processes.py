@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands as real processes, each with its own process group, so that a kill takes its workers with it.
 
+Our own are forked from one that has imported them, unless ``forked=False``; see `cyborg.tests.functional.forks`.
+
 with Process("conductor", command("cyborg-conductor", "--config-file", path), directory) as conductor:
     conductor.wait_for("Conductor started")
     seconds = conductor.stop()
@@ -9,14 +11,13 @@ with Process("conductor", command("cyborg-conductor", "--config-file", path), di
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cyborg.tests.functional import forks
 from cyborg.tests.functional.standalone import until
 
 PATIENCE = 30.0
@@ -24,7 +25,7 @@ PATIENCE = 30.0
 
 def command(name: str, *arguments: str | Path) -> list[str]:
     """The installed console script ``name``, as an operator starts it."""
-    return [str(Path(sys.executable).parent / name), *map(str, arguments)]
+    return [forks.script(name), *map(str, arguments)]
 
 
 def free_port() -> int:
@@ -49,21 +50,12 @@ class Process:
         environment: Mapping[str, str] | None = None,
         *,
         user: str | None = None,
+        forked: bool = True,
     ) -> None:
         self.name = name
         self._log = directory / f"{name}.log"
-        with self._log.open("ab") as log:
-            self._from = log.tell()
-            self._process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=directory,
-                env=os.environ | dict(environment or {}),
-                start_new_session=True,
-                user=user,
-            )
+        self._from = self._log.stat().st_size if self._log.exists() else 0
+        self._process = forks.start(argv, self._log, directory, environment or {}, user=user, forked=forked)
 
     def __enter__(self) -> Self:
         return self

@@ -13,8 +13,6 @@ with Process(tmp_path / "state", "--drivers", "fake_driver") as process:
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +31,7 @@ from cyborg.cmd.standalone import Standalone
 from cyborg.domain.view import GENERIC_CLASS
 from cyborg.store import models, operations
 from cyborg.store.engine import Store
+from cyborg.tests.functional import forks
 from cyborg.tests.functional.client import Client
 
 GPU_DRIVER = "nvidia_gpu_driver"
@@ -40,7 +39,6 @@ GPU_TRAIT = "CUSTOM_GPU_NVIDIA"
 #: So long that nothing happens by itself.
 NEVER = "86400"
 PATIENCE = 30.0
-START = "import sys; from cyborg.cmd import standalone; sys.exit(standalone.main())"
 READY = re.compile(r"^Ready: accelerator API (http://[^ /]+)/v2, Placement (\S+), hosts: (.+)$", re.MULTILINE)
 
 
@@ -165,7 +163,12 @@ class Process:
     """``cyborg-standalone`` as a process of its own, on a free port; ended, if need be by force, with the block."""
 
     def __init__(
-        self, state: Path, *arguments: str, port: int = 0, environment: Mapping[str, str] | None = None
+        self,
+        state: Path,
+        *arguments: str,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+        forked: bool = True,
     ) -> None:
         self.state = state
         state.mkdir(parents=True, exist_ok=True)
@@ -173,13 +176,8 @@ class Process:
             arguments = ("--config-file", os.devnull, *arguments)  # not what this machine happens to have
         self._log = state / f"log-{uuid.uuid4().hex[:8]}"
         self.started_at = time.monotonic()
-        with self._log.open("w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", START, "--state-dir", str(state), "--port", str(port), *arguments],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=os.environ | dict(environment or {}),
-            )
+        argv = [forks.script("cyborg-standalone"), "--state-dir", str(state), "--port", str(port), *arguments]
+        self._process = forks.start(argv, self._log, Path.cwd(), environment or {}, forked=forked)
 
     def __enter__(self) -> Self:
         return self

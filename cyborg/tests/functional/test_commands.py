@@ -8,11 +8,11 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -76,9 +76,16 @@ def configure(directory: Path, changes: Mapping[tuple[str, str], str]) -> Path:
     return path
 
 
-def run(name: str, configuration: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    returncode: int
+    stdout: str
+
+
+def run(name: str, configuration: Path, *arguments: str, forked: bool = True) -> Ended:
     argv = processes.command(name, "--config-file", configuration, *arguments)
-    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=30)
+    with processes.Process(f"{name} {uuid.uuid4()}", argv, configuration.parent, forked=forked) as process:
+        return Ended(returncode=process.wait_end(), stdout=process.output)
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -92,7 +99,7 @@ def test_what_cannot_work_ends_with_status_1_and_one_line_that_says_why(what: st
 
 
 def test_a_configuration_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    ended = run("cyborg-agent", tmp_path / "missing.conf")
+    ended = run("cyborg-agent", tmp_path / "missing.conf", forked=False)
     assert (ended.returncode, ended.stdout.count("missing.conf"), len(ended.stdout.splitlines())) == (1, 1, 1)
 
 
@@ -112,14 +119,14 @@ def test_a_second_api_does_not_share_the_port_of_the_first(tmp_path: Path) -> No
 
 @contextmanager
 def serving(
-    directory: Path, changes: Mapping[tuple[str, str], str] | None = None
+    directory: Path, changes: Mapping[tuple[str, str], str] | None = None, *, forked: bool = True
 ) -> Iterator[tuple[int, processes.Process]]:
     port = processes.free_port()
     configuration = configure(directory, {("api", "port"): str(port), **(changes or {})})
-    upgraded = run("cyborg-dbsync", configuration, "upgrade")
+    upgraded = run("cyborg-dbsync", configuration, "upgrade", forked=forked)
     assert upgraded.returncode == 0, upgraded.stdout
     argv = processes.command("cyborg-api", "--config-file", configuration)
-    with processes.Process("api", argv, directory) as api:
+    with processes.Process("api", argv, directory, forked=forked) as api:
         until("the port is open", lambda: processes.listens(port))
         yield port, api
 
@@ -144,7 +151,7 @@ def workers(process: processes.Process) -> set[int]:
 
 
 def test_a_dead_worker_is_replaced_and_no_request_is_lost_to_it(tmp_path: Path) -> None:
-    with serving(tmp_path) as (port, api):
+    with serving(tmp_path, forked=False) as (port, api):
         assert get(port) == 200
         before = workers(api)
         assert len(before) == 2
@@ -189,7 +196,8 @@ def self_signed(directory: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize("command", ["cyborg-conductor", "cyborg-agent"])
 def test_a_service_that_waits_for_its_broker_stops_when_it_is_told_to(command: str, tmp_path: Path) -> None:
     configuration = configure(tmp_path, {("DEFAULT", "transport_url"): f"rabbit://me:secret@{NOBODY}/"})
-    with processes.Process(command, processes.command(command, "--config-file", configuration), tmp_path) as service:
+    argv = processes.command(command, "--config-file", configuration)
+    with processes.Process(command, argv, tmp_path, forked=False) as service:
         service.wait_for("Connection failed")
         status, seconds = service.stop()
         assert (status, seconds < STOPS_WITHIN) == (0, True)

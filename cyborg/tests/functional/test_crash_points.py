@@ -12,7 +12,7 @@ from cyborg.tests.functional import crash_harness, crash_sites
 from cyborg.tests.functional.deployment import rabbitmq
 
 SEED = 7
-POINTS = 4
+POINTS = 3
 POINTS_OF_EACH_KIND = 2
 
 

@@ -50,7 +50,7 @@ def refusal(state: Path, *arguments: str, port: int = 0) -> str:
 def test_it_is_ready_soon_says_where_and_every_host_has_been_found_and_published(
     tmp_path: Path, hosts: list[str]
 ) -> None:
-    with Process(tmp_path / "state", *hosts) as process:
+    with Process(tmp_path / "state", *hosts, forked=False) as process:
         url = process.wait_ready()
         assert time.monotonic() - process.started_at < SECONDS_TO_START
         ready = standalone.READY.search(process.output)

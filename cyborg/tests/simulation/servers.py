@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Nova does for a server with accelerators: candidates, claim, requests, bind; and everything back at its end."""
 
+import json
 import random
 import uuid
 from collections import Counter
@@ -125,7 +126,8 @@ class Nova:
             found = self._cloud.placement.get(f"/allocation_candidates?{self._query(name)}")
         except Refused:
             return []
-        return list(found["allocation_requests"])
+        # Placement's order is any; ours is the same in every run of a seed.
+        return sorted(found["allocation_requests"], key=lambda offer: json.dumps(offer, sort_keys=True))
 
     def _query(self, name: str) -> str:
         query: dict[str, Any] = {"resources": "VCPU:1", "group_policy": "none", "limit": 1000}

@@ -9,6 +9,8 @@ host that is disabled or enabled. Boots at once are the worst case: all of them 
 
 Where nova-compute manages the providers, it is restarted, reads its provider anew, and writes it because of something
 of its own, after which everything it shows may be used until the agent has looked; and agents are restarted.
+
+The same options make the same history.
 """
 
 import random
@@ -30,6 +32,8 @@ CROWDED = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
+    """The whole cloud is checked after so many steps, after the last one and when all have gone."""
+
     shape: Shape
     hosts: int = 50
     steps: int = 10_000
@@ -75,8 +79,9 @@ class Simulation:
 
     def empty(self) -> None:
         """Everybody goes and everything is mended; then all is free and offered."""
-        for uuid in list(self.nova.servers):
-            self._cloud.agents[self.nova.delete(uuid).hostname].catch_up()
+        left = {self.nova.delete(uuid).hostname for uuid in list(self.nova.servers)}
+        for name in sorted(left):
+            self._cloud.agents[name].catch_up()
         self.check()
 
     def _is_crowded(self) -> bool:
@@ -186,11 +191,10 @@ def simulate(directory: Path, options: Options) -> Result:
         for number in range(1, options.steps + 1):
             try:
                 simulation.step()
-                if number % options.full_check_every == 0:
+                if number % options.full_check_every == 0 or number == options.steps:
                     simulation.check()
             except AssertionError as exc:
                 exc.add_note(f"at step {number} of {options}")
                 raise
-        simulation.check()
         simulation.empty()
         return Result(outcomes=simulation.nova.outcomes, failed=simulation.nova.failed)

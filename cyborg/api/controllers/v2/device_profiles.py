@@ -89,12 +89,15 @@ class DeviceProfilesController(routing.Resource):
 
     @routing.route("DELETE", query=schema.DELETE_QUERY)
     def delete_several(self, request: Request, response: pecan.Response) -> pecan.Response:
-        """204; 400 nothing named; 403; 404 one of them is unknown: the others are gone all the same."""
+        """204; 400 nothing named, If-Match; 403; 404 one is unknown: the others are gone all the same; 409 changed."""
         values = request.read_query().get("value", "")
         names = [name.strip() for name in values.split(",") if name.strip()]
         if not names:
             raise errors.InvalidRequest("Name the device profiles to delete, by path or ?value=name1,name2.")
-        return _delete(request, response, names)
+        generation = request.expected_generation()
+        if generation is not None and len(names) > 1:
+            raise errors.InvalidRequest("If-Match is for one device profile; delete them one by one.")
+        return _delete(request, response, names, generation)
 
 
 def _key(value: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import webob
 from oslo_config import cfg
-from sqlalchemy import insert, select
+from sqlalchemy import Select, Table, func, insert, literal, select, union_all
 
 from cyborg import conf as configuration
 from cyborg.api import app
@@ -28,6 +28,9 @@ PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
 #: What there is in the oldest version, and in the newest.
 OLDEST_COLLECTIONS = ("accelerator_requests", "attributes", "deployables", "device_profiles", "devices")
 COLLECTIONS = (*OLDEST_COLLECTIONS, "accelerators", "hosts", "operations")
+
+#: By table.
+Rows = Mapping[str, list[dict[str, Any]]]
 
 
 def configured(**api: Any) -> cfg.ConfigOpts:
@@ -97,9 +100,24 @@ class Api:
 
     def clear(self) -> None:
         """Leave nothing stored."""
+        self.fill({})
+
+    def fill(self, stored: Rows) -> None:
+        """Leave this stored and nothing else: in one transaction, as the conductor's periodic work writes meanwhile."""
         with self.store.transaction() as tx:
             for table in reversed(models.Base.metadata.sorted_tables):
                 tx.execute(table.delete())
+            for table in models.Base.metadata.sorted_tables:
+                if rows := stored.get(table.name):
+                    tx.execute(table.insert(), rows)
+
+    def stored(self) -> Rows:
+        """All that is stored, for `fill`."""
+        with self.store.reading() as tx:
+            return {
+                table.name: [dict(row) for row in tx.execute(table.select()).mappings()]
+                for table in models.Base.metadata.sorted_tables
+            }
 
     def operation(self, **changes: Any) -> str:
         """Work that somebody has a lease on, unless ``changes`` say otherwise; its uuid."""
@@ -117,11 +135,19 @@ class Api:
 
     def rows(self) -> dict[str, int]:
         """How much is stored of everything, but for the turns that the conductor's periodic work takes meanwhile."""
-        kind = models.Operation.kind
         with self.store.reading() as tx:
-            found = {table.name: len(tx.execute(table.select()).all()) for table in models.Base.metadata.sorted_tables}
-            turns = tx.execute(select(kind).where(kind.startswith(operations.TURN))).all()
-        return found | {"operations": found["operations"] - len(turns)}
+            counts: dict[str, int] = {row[0]: row[1] for row in tx.execute(COUNTS).all()}
+            return counts
+
+
+def _counted(table: Table) -> Select[*tuple[Any, ...]]:
+    counted = select(literal(table.name), func.count()).select_from(table)
+    turns = models.Operation.__table__
+    return counted.where(~turns.c.kind.startswith(operations.TURN)) if table is turns else counted
+
+
+#: The name of each table and how many rows it has.
+COUNTS = union_all(*map(_counted, models.Base.metadata.sorted_tables))
 
 
 def binding(uuids: list[str], instance: str, host: str = "host-1", provider: str = PROVIDER) -> dict[str, Any]:

@@ -5,8 +5,9 @@ Who adds a member to an answer adds it to the schema that the route names; who a
 the method's docstring.
 """
 
+import functools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jsonschema
@@ -14,7 +15,7 @@ import webob
 import webob.exc
 from jsonschema import exceptions
 
-from cyborg.api import app, microversions, openapi
+from cyborg.api import app, microversions, openapi, routing
 from cyborg.api import errors as api_errors
 from cyborg.api.controllers import root
 from cyborg.api.request import Request
@@ -47,14 +48,25 @@ def _check(asked: Request, answer: webob.Response) -> None:
     except (errors.NotFound, api_errors.MethodNotAllowed, UnicodeDecodeError, webob.exc.HTTPBadRequest):
         return
     told = f"{asked.method} {asked.path_info} answers {answer.status_int} {answer.text[:300]}"
-    shown = openapi.responses(route, method, asked.version)
-    assert str(answer.status_int) in shown, f"{told}, which is not in the docstring of {method.__qualname__}"
-    content = shown[str(answer.status_int)].get("content")
-    if content is None:
+    shown = _shown(route, method, asked.version)
+    assert answer.status_int in shown, f"{told}, which is not in the docstring of {method.__qualname__}"
+    validator = shown[answer.status_int]
+    if validator is None:
         assert not answer.body, f"{told}, which the route does not name"
         return
-    # Not `jsonschema.validate`, which looks at the schema, too, each time: it is valid, as tests of the document show.
-    validator = jsonschema.Draft202012Validator(content[openapi.JSON]["schema"], format_checker=FORMATS)
     wrong = exceptions.best_match(validator.iter_errors(json.loads(answer.text)))
     if wrong is not None:
         raise AssertionError(f"{told}, which is not as its schema says: {wrong.message} at {wrong.json_path}")
+
+
+@functools.cache
+def _shown(
+    route: routing.Route, method: routing.Bound, version: microversions.Version
+) -> Mapping[int, jsonschema.Draft202012Validator | None]:
+    """By status, what looks at the body of an answer; None where there is none."""
+    contents = {int(status): one.get("content") for status, one in openapi.responses(route, method, version).items()}
+    # Not `jsonschema.validate`, which looks at the schema, too, each time: it is valid, as tests of the document show.
+    return {
+        status: content and jsonschema.Draft202012Validator(content[openapi.JSON]["schema"], format_checker=FORMATS)
+        for status, content in contents.items()
+    }

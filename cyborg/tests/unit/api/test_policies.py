@@ -79,8 +79,8 @@ def test_a_persona_may_what_its_row_says(api: Api, persona: str, method: str, pa
         ("user:other:member,reader", False, 404, 404),
         ("user:other:manager", False, 403, 403),
         ("user:other:admin", False, 200, 204),
-        ("user:other:service", False, 403, 404),
-        ("user:other:member,reader", True, 403, 204),
+        ("user:other:service", False, 404, 404),
+        ("user:other:member,reader", True, 200, 204),
     ],
 )
 def test_a_request_is_for_its_project_and_for_services(

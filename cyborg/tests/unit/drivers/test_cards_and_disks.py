@@ -53,6 +53,21 @@ def test_a_chip_has_the_temperature_and_power_of_its_row(tmp_path: Path) -> None
     assert builders.driver("huawei_ascend").measure(host) == {"0000:03:00.0": {"temp_c": 71.0, "power_w": 33.1}}
 
 
+@pytest.mark.parametrize(
+    "board",
+    [
+        "Health : OK\nChip ID : 0\nMCU Health : Alarm\n",
+        "Chip ID : 0\nHealth : OK\n\nMCU : Alarm\n",
+        "Chip ID : 0\nHealth : OK\nChip ID : MCU\nHealth : Alarm\n",
+    ],
+)
+def test_the_board_controller_is_heard_whatever_the_form_of_its_report(tmp_path: Path, board: str) -> None:
+    host = builders.host(tmp_path, {"0000:03:00.0": CHIP})
+    host.tools = fakes.FakeTools({"npu-smi info": TABLE, "npu-smi info -t health -i 2": board})
+    (device,) = builders.driver("huawei_ascend").discover(host)
+    assert (device.health, device.health_reasons) == ("degraded", ("npu_alarm",))
+
+
 @pytest.mark.parametrize("change", [{"driver": "vfio-pci"}, {"driver": None}, {"power_state": "D3hot"}])
 def test_the_tool_is_not_started_for_chips_that_it_cannot_see(tmp_path: Path, change: dict[str, Any]) -> None:
     host, tools = _host(tmp_path, {"0000:03:00.0": CHIP | change})
@@ -78,6 +93,7 @@ def test_no_tool_is_started_on_a_host_without_its_cards(tmp_path: Path) -> None:
         (["physnet1:ens1", "physnet1:ens2"], "physnet1 is given twice"),
         (["physnet1:ens1", "physnet2:ens1"], "ens1 is in physnet1 and in physnet2"),
         (["a:0000:05:00.0", "b:0000:05:00.0"], "0000:05:00.0 is in a and in b"),
+        ([f"{'n' * 201}:ens1"], "n+ is longer than 200 characters"),
     ],
 )
 def test_a_mapping_that_is_not_understood_is_named(mappings: list[str], message: str) -> None:

@@ -29,6 +29,9 @@ PF = "0000:5e:00.0"
         (commands.NVME_FORMAT, PF, 0xFFFFFFFF, b""),
         (commands.DFL_PROGRAM, PF, 0, b""),
         (commands.DFL_PROGRAM, PF, 16, b"x"),
+        (commands.DFL_RELEASE, PF, 16, b""),
+        (commands.DFL_ASSIGN, PF, 0, b"x"),
+        (commands.NVME_SMART, PF, 1, b""),
     ],
 )
 def test_nothing_but_the_table_can_be_asked(asked: tuple[str, str, int, bytes], tmp_path: Path) -> None:
@@ -62,10 +65,13 @@ def machine(tmp_path: Path) -> commands.Machine:
         (commands.NVME_ACTIVE, 0, b""),
         (commands.NVME_ALLOCATED, 0, b""),
         (commands.NVME_NAMESPACE, 1, b""),
+        (commands.NVME_SMART, 0, b""),
         (commands.NVME_SANITIZE_LOG, 0, b""),
         (commands.NVME_SANITIZE, 2, b""),
         (commands.NVME_FORMAT, 1, b""),
         (commands.DFL_PROGRAM, 0, b"bits"),
+        (commands.DFL_RELEASE, 1, b""),
+        (commands.DFL_ASSIGN, 1, b""),
     ],
 )
 def test_the_node_of_the_function_is_what_is_asked(
@@ -103,3 +109,13 @@ def test_of_a_disk_only_marks_of_some_blocks_leave_the_process(machine: commands
 def test_structures_have_the_size_that_the_kernel_knows_them_by() -> None:
     assert memoryview(nvme_ioctl.PassthruCmd()).nbytes == nvme_ioctl.ADMIN_CMD >> 16 & 0x3FFF == 72
     assert memoryview(dfl_ioctl.PortPr()).nbytes == 24
+    assert dfl_ioctl.PORT_RELEASE >> 16 & 0x3FFF == dfl_ioctl.PORT_ASSIGN >> 16 & 0x3FFF == 4
+
+
+def test_an_error_of_a_command_names_it_and_no_node(machine: commands.Machine, tmp_path: Path) -> None:
+    (tmp_path / "dev/nvme7").unlink()
+    host = Host(sysfs=tmp_path / "sys", commands=machine)
+    with pytest.raises(FileNotFoundError) as caught:
+        host.command(commands.NVME_CONTROLLER, PF)
+    assert caught.value.filename == commands.NVME_CONTROLLER
+    assert str(tmp_path) not in str(caught.value)

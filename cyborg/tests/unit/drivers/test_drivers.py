@@ -11,7 +11,7 @@ import pytest
 
 from cyborg import drivers as room
 from cyborg.domain import errors, report
-from cyborg.drivers import recorded, traits
+from cyborg.drivers import check, recorded, traits
 from cyborg.drivers.base import Measures
 from cyborg.drivers.fake_nvml import FakeNvml
 from cyborg.drivers.host import Host
@@ -139,6 +139,11 @@ def test_nvml_is_not_started_for_cards_that_it_cannot_see(tmp_path: Path) -> Non
         ({"handle_error": "NVML_ERROR_CORRUPTED_INFOROM"}, "degraded", ("infoROM",)),
         ({"handle_error": "NVML_ERROR_UNKNOWN"}, "unknown", ("nvml_error",)),
         ({"handle_error": "NVML_ERROR_NOT_FOUND"}, "unknown", ("not_visible_to_nvml",)),
+        ({"handle_error": "RESET_REQUIRED"}, "failed", ("reset_required",)),
+        ({"temperature": "GPU_IS_LOST"}, "failed", ("gpu_lost",)),
+        ({"ecc_uncorrected_volatile": "NO_PERMISSION", "uuid": None}, "ok", ()),
+        ({"remapped_rows": {"pending": 1}}, "degraded", ("row_remap_pending",)),
+        ({"remapped_rows": [0, 0, 0, 1]}, "failed", ("row_remap_failure",)),
         ({"temperature": 86, "slowdown_temperature": 87}, "ok", ()),
         ({"name": b"NVIDIA L40S"}, "ok", ()),
     ],
@@ -148,6 +153,36 @@ def test_nvml_tells_of_health(tmp_path: Path, card: dict[str, Any], health: str,
     driver, _ = _nvidia({"init": "ok", "devices": [{"bus_id": "00000000:3B:00.0"} | card]})
     (device,) = driver.discover(host)
     assert (device.health, device.health_reasons) == (health, reasons)
+
+
+@pytest.mark.parametrize("init", ["LIBRARY_NOT_FOUND", "NVML_ERROR_NO_PERMISSION", "NVML_ERROR_OF_TOMORROW"])
+def test_a_library_that_does_not_start_takes_no_card_away(tmp_path: Path, init: str) -> None:
+    driver, _ = _nvidia({"init": init})
+    (device,) = driver.discover(builders.host(tmp_path, {"0000:3b:00.0": GPU}))
+    assert (device.health, device.health_reasons) == ("unknown", ("nvml_unavailable",))
+
+
+def test_cards_are_told_apart_by_the_domain_too(tmp_path: Path) -> None:
+    host = builders.host(tmp_path, {"0000:3b:00.0": GPU, "10000:3b:00.0": GPU})
+    cards = [{"bus_id": "00010000:3B:00.0", "uuid": "GPU-wide"}, {"bus_id": "00000000:3B:00.0", "uuid": "GPU-narrow"}]
+    driver, _ = _nvidia({"init": "ok", "devices": cards})
+    assert [device.facts["uuid"] for device in driver.discover(host)] == ["GPU-narrow", "GPU-wide"]
+
+
+def test_a_mediated_device_is_told_at_the_vf_that_has_it(tmp_path: Path) -> None:
+    def vf(*made: str) -> dict[str, Any]:
+        kind = {
+            "name": "NVIDIA A10-6Q",
+            "available_instances": 1 - len(made),
+            "devices": {uuid: {} for uuid in made},
+        }
+        return GPU | {"physfn": "0000:3b:00.0", "mdev_supported_types": {"nvidia-592": kind}}
+
+    host = builders.host(tmp_path, {"0000:3b:00.0": GPU, "0000:3b:00.4": vf(), "0000:3b:00.5": vf("aa")})
+    driver, _ = _nvidia({}, enabled_vgpu_types=["nvidia-592"])
+    (shown,) = check.to_fixture_form("nvidia_gpu", driver.discover(host))
+    handles = [(one["parent"], one["uuid"]) for part in shown["deployables"] for one in part["attach_handles"]]
+    assert handles == [("0000:3b:00.4", None), ("0000:3b:00.5", "aa")]
 
 
 def test_vfs_are_not_offered_when_they_are_filtered_and_the_pf_is_not_either(tmp_path: Path) -> None:

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever is missing, unreadable or nonsense in sysfs: no driver fails, and only the faulty function is lost."""
+"""Whatever is missing, unreadable or nonsense in sysfs: no driver fails, and only the faulty function is lost.
 
+CYBORG_TEST_EXAMPLES=100 tries so many damaged hosts with each driver; by default it is a few, others in each run.
+"""
+
+import os
 import tempfile
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from cyborg.tests.unit.drivers import builders
 TESTS = Path(__file__).resolve().parents[2]
 DEMO = sorted((TESTS.parent / "demo_hosts").glob("*/host.yaml"))
 RECORDINGS = DEMO + sorted((TESTS / "golden").glob("*/*/host.yaml"))
+EXAMPLES = int(os.environ.get("CYBORG_TEST_EXAMPLES", "10"))
 FAMILIES = [family for family in builders.families() if family != "fake"]
 OPTIONS: dict[str, dict[str, object]] = {
     "nvidia_gpu": {"enabled_vgpu_types": ["nvidia-319"]},
@@ -46,7 +51,7 @@ def _faults(data: st.DataObject, files: list[Path]) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @given(data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_no_fault_leaves_a_driver(family: str, data: st.DataObject) -> None:
     driver = builders.driver(family, OPTIONS.get(family))
     with tempfile.TemporaryDirectory() as directory:
@@ -57,7 +62,7 @@ def test_no_fault_leaves_a_driver(family: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @given(data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_only_the_card_with_the_faulty_function_is_lost(family: str, data: st.DataObject) -> None:
     driver = builders.driver(family, OPTIONS.get(family))
     own = [path for path in RECORDINGS if path.parts[-3] == family]

@@ -116,6 +116,35 @@ def test_further_ids_can_be_configured(tmp_path: Path, family: str, function: di
     assert device.model == "beef"
 
 
+@pytest.mark.parametrize("ids", [(0x006C, 0x0065), (0x5004, 0x5005)])
+def test_cards_of_advantech_are_known_by_their_own_ids_and_by_those_of_the_chip(
+    tmp_path: Path, ids: tuple[int, int]
+) -> None:
+    functions = {
+        f"0000:3b:00.{number}": {"vendor": 0x13FE, "device": device, "class": 0x120000}
+        for number, device in enumerate(ids)
+    }
+    (device,) = _devices(tmp_path, "xilinx_fpga", functions)
+    assert (device.address, device.facts["control_path"]) == ("0000:3b:00.1", "0000:3b:00.0")
+
+
+@pytest.mark.parametrize(
+    ("level", "reasons"), [("0x3", ("firewall_tripped",)), ("3", ("firewall_tripped",)), ("0", ())]
+)
+def test_a_firewall_has_tripped_at_any_level_however_it_is_written(
+    tmp_path: Path, level: str, reasons: tuple[str, ...]
+) -> None:
+    tripped = MANAGEMENT | {"firewall.m.4864": {"detected_level": level}}
+    (device,) = _devices(tmp_path, "xilinx_fpga", {"0000:3b:00.0": tripped, "0000:3b:00.1": USER})
+    assert device.health_reasons == reasons
+
+
+@pytest.mark.parametrize(("state", "health"), [("D0", "ok"), ("unknown", "unknown"), ("error", "unknown")])
+def test_an_intel_card_whose_power_state_is_not_known_is_left_alone(tmp_path: Path, state: str, health: str) -> None:
+    (device,) = _devices(tmp_path, "intel_gpu", {"0000:3b:00.0": INTEL | {"power_state": state}})
+    assert device.health == health
+
+
 def test_a_card_keeps_its_keys_in_another_slot(tmp_path: Path) -> None:
     def keys(slot: str) -> set[tuple[str, str]]:
         functions = {f"{slot}.0": MANAGEMENT, f"{slot}.1": USER}

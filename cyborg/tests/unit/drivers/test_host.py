@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cyborg.domain import errors
+from cyborg.drivers import pci_health
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.sysfs import Node
@@ -22,7 +23,7 @@ def _only(host: Host) -> PciFunction:
 
 
 def test_a_host_without_sysfs_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(errors.HostUnreadable, match=r"bus/pci/devices cannot be listed"):
+    with pytest.raises(errors.HostUnreadable, match="PCI devices of this host cannot be listed"):
         Host(sysfs=tmp_path / "sys").pci()
 
 
@@ -122,6 +123,39 @@ def test_one_end_of_the_link_is_enough_to_tell_a_vf(tmp_path: Path) -> None:
 
 def test_a_vf_whose_pf_is_not_here_is_a_function_of_its_own(tmp_path: Path) -> None:
     assert not _only(builders.host(tmp_path, {"0000:00:05.0": CARD | {"physfn": "0000:3b:00.0"}})).is_vf
+
+
+@pytest.mark.parametrize("pf", ["vanished", {"vendor": 0xFFFF, "device": 0xFFFF}, {"vendor": {"error": "EIO"}}])
+def test_a_vf_whose_pf_does_not_answer_is_still_no_function_of_its_own(tmp_path: Path, pf: object) -> None:
+    vf = _only(builders.host(tmp_path, {"0000:3b:00.0": pf, "0000:3b:00.4": CARD | {"physfn": "0000:3b:00.0"}}))
+    assert (vf.is_vf, vf.physfn) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("files", "reasons"),
+    [
+        ({"aer_dev_correctable": {"raw": "Receiver Error 2\n\nTOTAL_ERR_COR   12 \n"}}, ("correctable_errors",)),
+        ({"aer_dev_nonfatal": {"raw": "TOTAL_ERR_NONFATAL\t1\n"}}, ("nonfatal_errors",)),
+        ({"aer_dev_fatal": {"raw": "\n"}}, ()),
+        ({"aer_dev_fatal": "Undefined 3"}, ("unreadable",)),
+        ({"current_link_width": 8, "max_link_width": 16}, ("link_width_below_max",)),
+        ({"current_link_width": 8, "max_link_width": 255}, ()),
+        ({"current_link_width": "Unknown", "max_link_width": 16}, ()),
+        ({"current_link_width": {"error": "EIO"}, "max_link_width": 16}, ("unreadable",)),
+        ({"power_state": "D3hot", "current_link_width": 8, "max_link_width": 16}, ()),
+        ({"numa_node": " -1 "}, ()),
+        ({"numa_node": {"raw": ""}}, ()),
+        ({"numa_node": {"error": "EIO"}}, ("unreadable",)),
+        ({"numa_node": "many"}, ("unreadable",)),
+        ({"boot_vga": {"error": "EIO"}}, ("unreadable",)),
+        ({"sriov_totalvfs": 4, "sriov_numvfs": {"error": "EIO"}}, ("unreadable",)),
+    ],
+)
+def test_what_the_kernel_says_is_a_finding_or_none(
+    tmp_path: Path, files: dict[str, object], reasons: tuple[str, ...]
+) -> None:
+    function = _only(builders.host(tmp_path, {"0000:3b:00.0": CARD | {"power_state": "D0"} | files}))
+    assert pci_health.verdict(pci_health.findings(function))[1] == reasons
 
 
 @pytest.mark.parametrize(

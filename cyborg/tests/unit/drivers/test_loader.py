@@ -93,6 +93,13 @@ def test_the_older_name_of_device_spec_still_works(tmp_path: Path) -> None:
     assert [device.address for device in loaded.driver.discover(host)] == ["0000:20:00.0"]
 
 
+@pytest.mark.parametrize("given", [{"vendor_id": "1d0f"}, '{"vendor_id": "1d0f"}', [{"vendor_id": "1d0f"}]])
+def test_one_value_stands_for_a_list_of_one(tmp_path: Path, given: object) -> None:
+    host = builders.host(tmp_path, {"0000:20:00.0": {"vendor": 0x1D0F, "device": 0xF010, "class": 0x120000}})
+    driver = loader.make("pci_driver", {"pci": {"device_spec": given}})
+    assert [device.address for device in driver.discover(host)] == ["0000:20:00.0"]
+
+
 def test_groups_that_the_operator_names_arrive_too(tmp_path: Path) -> None:
     text = (
         "[gpu_devices]\nenabled_vgpu_types = nvidia-1, nvidia-2\n"

@@ -45,6 +45,24 @@ def test_a_spec_matches_with_all_its_keys(tmp_path: Path, spec: dict[str, Any], 
     assert (parsed.matches(first), parsed.matches(second)) == (pf, vf)
 
 
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ("fast-one, CUSTOM_B, HW_GPU_API_VULKAN", {"CUSTOM_FAST_ONE", "CUSTOM_B", "HW_GPU_API_VULKAN"}),
+        (["lamp x", "custom_a.b", "HW_"], {"CUSTOM_LAMP_X", "CUSTOM_A_B", "CUSTOM_HW"}),
+        ("", set()),
+    ],
+)
+def test_names_of_traits_are_made_as_nova_makes_them(given: Any, made: set[str]) -> None:
+    (spec,) = pci_spec.parse_specs([json.dumps({"traits": given})])
+    assert spec.traits == made
+
+
+def test_no_resource_class_is_the_default_one() -> None:
+    (spec,) = pci_spec.parse_specs(['{"resource_class": null}'])
+    assert spec.resource_class == "CUSTOM_PCI"
+
+
 def test_a_wide_domain_matches_as_it_is(tmp_path: Path) -> None:
     (function,) = builders.host(tmp_path, {"10000:e1:00.0": FUNCTION}).pci()
     narrow, wide = pci_spec.parse_specs(['{"address": "0000:e1:00.0"}', '{"address": "10000:*:00.0"}'])
@@ -68,8 +86,10 @@ def test_a_wide_domain_matches_as_it_is(tmp_path: Path) -> None:
         ('{"address": "0a:", "devname": "eth0"}', "exclude each other"),
         ('{"resource_class": "--"}', "resource_class is '--'"),
         ('{"traits": [1]}', "not a list of names"),
-        ('{"traits": "a b"}', "'A B' is no name of a trait"),
+        ('{"traits": "a, --"}', "'--' cannot be made the name of a trait"),
+        (json.dumps({"traits": ["a" * 249]}), "cannot be made the name of a trait"),
         ('{"managed": "maybe"}', "managed is 'maybe'"),
+        ('{"managed": []}', r"managed is \[\]"),
     ],
 )
 def test_a_spec_that_is_not_understood_is_named(text: str, message: str) -> None:
@@ -96,7 +116,7 @@ def test_an_alias_that_is_not_understood_is_named(text: str, message: str) -> No
         ({}, (True, True)),
         ({"device_type": "type-PF"}, (True, False)),
         ({"device_type": "type-VF", "numa_policy": "required"}, (False, True)),
-        ({"product_id": "154c"}, (False, True)),
+        ({"product_id": "154c", "capability_type": "pci", "traits": "A", "live_migratable": "yes"}, (False, True)),
         ({"resource_class": "lamp"}, (True, True)),
         ({"resource_class": "desk"}, (False, False)),
     ],

@@ -158,3 +158,71 @@ def test_what_a_target_drove_is_not_forgotten_while_it_does_not_answer(target: T
         (),
     ]
     assert [device.facts["drives"] for device in (before, gone, failing, freed)] == [["0000:08:00.0"]] * 3 + [[]]
+
+
+WORN = {
+    "temperature_celsius": 41,
+    "available_spare_percentage": 99,
+    "available_spare_threshold_percentage": 10,
+    "percentage_used": 3,
+    "media_errors": 0,
+    "warning_temperature_time_minutes": 0,
+    "critical_composite_temperature_time_minutes": 0,
+}
+
+
+def _disks(told: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A target with an NVMe disk of each name, which says that of itself."""
+    return {
+        "spdk_get_version": {"version": "SPDK v24.09"},
+        "rpc_get_methods": ["bdev_nvme_get_controllers", "bdev_nvme_get_controller_health_info"],
+        "bdev_nvme_get_controllers": [{"name": name, "ctrlrs": [{"state": "enabled"}]} for name in told],
+        "bdev_nvme_get_controller_health_info": lambda params: told[params["name"]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "health", "reasons"),
+    [
+        ({}, "ok", ()),
+        ({"critical_warning": 8}, "failed", ("read_only",)),
+        ({"available_spare_percentage": 9}, "degraded", ("spare_low",)),
+        ({"media_errors": 1}, "degraded", ("media_errors",)),
+        ({"warning_temperature_time_minutes": 1}, "degraded", ("over_temperature",)),
+        ({"critical_composite_temperature_time_minutes": 1}, "failed", ("over_temperature",)),
+        ({"temperature_celsius": "hot", "percentage_used": None, "media_errors": True}, "ok", ()),
+    ],
+)
+def test_a_target_is_as_well_as_the_worst_of_its_disks(
+    target: Target, changes: dict[str, Any], health: str, reasons: tuple[str, ...]
+) -> None:
+    told = {"Nvme0": dict(WORN), "Nvme1": dict(WORN)}
+    target.start(_disks(told))
+    driver, host = builders.driver("spdk", {"sockets": ["x"]}, sockets={"x": str(target.path)}), Host()
+    assert [device.health for device in driver.discover(host)] == ["ok"]
+    told["Nvme1"] |= changes
+    (device,) = driver.discover(host)
+    assert (device.health, device.health_reasons) == (health, reasons)
+
+
+def test_a_target_measures_each_of_its_disks_and_the_hottest(target: Target) -> None:
+    nowhere: dict[str, Any] = {"error": {"code": -19, "message": "No such device"}}
+    target.start(_disks({"Nvme0": WORN, "Nvme1": {"temperature_celsius": 50}, "Remote0": nowhere}))
+    driver = builders.driver("spdk", {"sockets": ["x", "/no/such.sock"]}, sockets={"x": str(target.path)})
+    assert driver.measure(Host()) == {
+        "x": {
+            "Nvme0.temp_c": 41.0,
+            "Nvme0.spare_percent": 99.0,
+            "Nvme0.used_percent": 3.0,
+            "Nvme0.media_errors": 0.0,
+            "Nvme1.temp_c": 50.0,
+            "temp_c": 50.0,
+        }
+    }
+
+
+@pytest.mark.parametrize("table", [TABLE, {"rpc_get_methods": {"hang_up": True}}, _disks({"Nvme0": {}})])
+def test_a_target_whose_disks_say_nothing_measures_nothing(target: Target, table: dict[str, Any]) -> None:
+    target.start(table)
+    driver = builders.driver("spdk", {"sockets": ["x"]}, sockets={"x": str(target.path)})
+    assert driver.measure(Host()) == {}

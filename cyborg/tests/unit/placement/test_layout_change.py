@@ -17,10 +17,9 @@ from cyborg.domain.shape import Layout, Shape
 from cyborg.placement.client import PlacementClient
 from cyborg.placement.publisher import Publisher
 from cyborg.tests.placement_fixture import PlacementFixture, Request
-from cyborg.tests.unit.domain.test_layout_nested import CARD, GPU, REGION, ROOT, mixed
+from cyborg.tests.unit.domain.test_layout_nested import GPU, ROOT, mixed
 
 CLASS = view.GENERIC_CLASS
-PROVIDERS = {ROOT, *(names.provider_uuid(name) for name in (GPU, CARD, REGION))}
 CARDS = 2
 FLAT, NESTED = mixed(Shape(layout=Layout.COMPUTE_NODE)), mixed(Shape(layout=Layout.NESTED))
 DIRECTIONS = pytest.mark.parametrize(("old", "new"), [(NESTED, FLAT), (FLAT, NESTED)], ids=["to flat", "to nested"])
@@ -33,9 +32,7 @@ def root(placement: PlacementFixture) -> str:
 
 def offers(placement: PlacementFixture) -> int:
     """Units that Placement would give away now, on all providers together."""
-    tree = placement.request("GET", f"/resource_providers?in_tree={ROOT}")["resource_providers"]
-    shown = [placement.inventories(one["uuid"]).get(CLASS) for one in tree if one["uuid"] in PROVIDERS]
-    return sum(one["total"] - one["reserved"] for one in shown if one)
+    return placement.open_units(CLASS)
 
 
 @dataclass
@@ -76,8 +73,10 @@ def test_a_change_that_breaks_off_anywhere_and_is_taken_up_again_offers_no_card_
     old: inventory.Host,
     new: inventory.Host,
 ) -> None:
+    Publisher(client, conf).publish(view.view(old))
+    published = placement.save()
     for answered in itertools.count():
-        Publisher(client, conf).publish(view.view(old))
+        placement.restore(published)
         placement.before = broken = Watch(placement, answered)
         with contextlib.suppress(errors.Unavailable):
             Publisher(client, conf).publish(view.view(new))

@@ -8,7 +8,7 @@ import pytest
 from cyborg.tests.functional.worlds import WORLDS, World
 
 
-@pytest.fixture(scope="session", params=["noauth", pytest.param("keystone", marks=pytest.mark.servers)])
+@pytest.fixture(scope="session", params=["noauth", "keystone"])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A service that real clients use; tests leave nothing behind in it."""
     with WORLDS[request.param](tmp_path_factory.mktemp(request.param)) as found:

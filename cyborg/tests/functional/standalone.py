@@ -140,6 +140,7 @@ def in_process(
     # In-process messaging is one for the whole process; each service has an exchange of its own.
     conf.set_override("control_exchange", f"test-{uuid.uuid4()}")
     conf.set_override("operation_interval", int(NEVER), "conductor")
+    conf.set_override("host_down_after", int(NEVER), "api")  # they report once
     if database is not None:
         conf.set_override("connection", database, "database")
     for group, values in (options or {}).items():

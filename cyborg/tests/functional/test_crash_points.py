@@ -46,5 +46,8 @@ def deployed(
 
 @pytest.mark.servers
 @pytest.mark.parametrize("kind", crash_sites.Deployed.kinds)
-def test_each_process_on_real_servers(deployed: crash_sites.Deployed, kind: str, tmp_path: Path) -> None:
-    check(deployed, kind, POINTS_OF_EACH_KIND, tmp_path)
+def test_each_process_on_real_servers(
+    deployed: crash_sites.Deployed, kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # Processes write to it that outlive the test.
+    check(deployed, kind, POINTS_OF_EACH_KIND, tmp_path_factory.mktemp(kind))

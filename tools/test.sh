@@ -23,6 +23,9 @@ cd "$(dirname "$0")/.."
 . tools/venv.sh
 cyborg_venv test standalone mysql postgresql nvidia test-requirements.txt
 
+# Hundreds of processes are started here; what they import is compiled once.
+unset PYTHONDONTWRITEBYTECODE
+
 if [ "$#" -eq 1 ] && [[ "$1" =~ ^[A-Za-z_]+$ ]] && [ ! -e "$1" ]; then
     set -- -k "$1"
 fi

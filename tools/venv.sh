@@ -88,9 +88,8 @@ _cyborg_install() {
     if ! git -C "$CYBORG_ROOT" rev-parse HEAD >/dev/null 2>&1; then
         export PBR_VERSION="${PBR_VERSION:-0.0.0}"
     fi
-    # Python compiles what is imported, which is a part of what is installed.
     SKIP_GENERATE_AUTHORS=1 SKIP_WRITE_GIT_CHANGELOG=1 \
-        "$PYTHON" -m pip install --quiet --quiet --no-compile --disable-pip-version-check --no-input "${arguments[@]}" && return
+        "$PYTHON" -m pip install --quiet --quiet --disable-pip-version-check --no-input "${arguments[@]}" && return
     echo "The installation failed; the reason is above. Nothing else was changed." >&2
     return 1
 }

@@ -24,6 +24,8 @@ from cyborg.tests.functional.worlds import CARDS, HOST, World
 TRAIT = standalone.GPU_TRAIT
 OLD_CLIENT = os.environ.get("CYBORG_TEST_OLD_CLIENT")
 STATUS = {"OS_ACCELERATOR_DEFAULT_MICROVERSION": "2.3"}
+#: What the service makes of calls without Keystone, the stories of openstacksdk show.
+pytestmark = pytest.mark.parametrize("world", ["keystone"], indirect=True, scope="session")
 LISTS = (("device",), ("deployable",), ("device", "attribute"), ("device", "profile"), ("arq",))
 
 

@@ -187,7 +187,7 @@ def test_nova_is_told_once_whatever_it_thinks_of_the_event(cloud: Cloud, code: i
     cloud.nova.code = code
     instance, request = new_instance(), cloud.create()
     assert cloud.bind(request, instance).status_code == 202
-    until("the event is done with", lambda: not cloud.rows(models.Operation))
+    until("the event is done with", cloud.is_idle)
     assert cloud.nova.events(instance) == [
         {"name": "accelerator-request-bound", "server_uuid": instance, "tag": request, "status": "completed"}
     ]

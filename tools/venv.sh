@@ -89,7 +89,13 @@ _cyborg_install() {
         export PBR_VERSION="${PBR_VERSION:-0.0.0}"
     fi
     SKIP_GENERATE_AUTHORS=1 SKIP_WRITE_GIT_CHANGELOG=1 \
-        "$PYTHON" -m pip install --quiet --quiet --disable-pip-version-check --no-input "${arguments[@]}" && return
+        "$PYTHON" -m pip install --quiet --quiet --no-compile --disable-pip-version-check --no-input "${arguments[@]}" &&
+        _cyborg_compile && return
     echo "The installation failed; the reason is above. Nothing else was changed." >&2
     return 1
+}
+
+# On all processors, which pip does on one; a file that is for another Python is left.
+_cyborg_compile() {
+    "$PYTHON" -m compileall -q -j 0 "$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" >/dev/null 2>&1 || true
 }

@@ -19,13 +19,11 @@ import pytest
 
 from cyborg.tests.functional import standalone
 from cyborg.tests.functional.command_line import CommandLine, Said
-from cyborg.tests.functional.worlds import CARDS, HOST, World
+from cyborg.tests.functional.worlds import CARDS, HOST, World, with_keystone
 
 TRAIT = standalone.GPU_TRAIT
 OLD_CLIENT = os.environ.get("CYBORG_TEST_OLD_CLIENT")
 STATUS = {"OS_ACCELERATOR_DEFAULT_MICROVERSION": "2.3"}
-#: What the service makes of calls without Keystone, the stories of openstacksdk show.
-pytestmark = pytest.mark.parametrize("world", ["keystone"], indirect=True, scope="session")
 LISTS = (("device",), ("deployable",), ("device", "attribute"), ("device", "profile"), ("arq",))
 
 
@@ -41,6 +39,13 @@ LISTS = (("device",), ("deployable",), ("device", "attribute"), ("device", "prof
 )
 def python(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """With Keystone; what the service makes of calls without it, the stories of openstacksdk show."""
+    with with_keystone(tmp_path_factory.mktemp("keystone")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

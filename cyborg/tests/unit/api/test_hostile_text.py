@@ -50,7 +50,7 @@ ANYTHING = strategies.recursive(
     max_leaves=8,
 )
 SETTINGS = hypothesis.settings(
-    max_examples=int(os.environ.get("CYBORG_TEST_EXAMPLES", "12")),
+    max_examples=int(os.environ.get("CYBORG_TEST_EXAMPLES", "8")),
     derandomize=True,
     deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),

@@ -19,7 +19,7 @@ from cyborg.tests.unit.drivers import builders
 TESTS = Path(__file__).resolve().parents[2]
 DEMO = sorted((TESTS.parent / "demo_hosts").glob("*/host.yaml"))
 RECORDINGS = DEMO + sorted((TESTS / "golden").glob("*/*/host.yaml"))
-EXAMPLES = int(os.environ.get("CYBORG_TEST_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("CYBORG_TEST_EXAMPLES", "5"))
 FAMILIES = [family for family in builders.families() if family != "fake"]
 OPTIONS: dict[str, dict[str, object]] = {
     "nvidia_gpu": {"enabled_vgpu_types": ["nvidia-319"]},

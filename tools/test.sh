@@ -29,4 +29,5 @@ unset PYTHONDONTWRITEBYTECODE
 if [ "$#" -eq 1 ] && [[ "$1" =~ ^[A-Za-z_]+$ ]] && [ ! -e "$1" ]; then
     set -- -k "$1"
 fi
-PYTHONPATH="tools${PYTHONPATH:+:$PYTHONPATH}" exec "$PYTHON" -m pytest -n "${CYBORG_TEST_WORKERS:-auto}" --dist loadfile -p left_out "$@"
+# Files in their order: the functional ones take longest and come first.
+PYTHONPATH="tools${PYTHONPATH:+:$PYTHONPATH}" exec "$PYTHON" -m pytest -n "${CYBORG_TEST_WORKERS:-auto}" --dist loadfile --no-loadscope-reorder -p left_out "$@"

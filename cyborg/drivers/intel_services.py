@@ -16,7 +16,7 @@ from oslo_config import cfg
 
 from cyborg.domain import errors
 from cyborg.domain.host_work import Unit
-from cyborg.drivers import actions, conflicts, pci_work, vf_demand
+from cyborg.drivers import actions, pci_work, vf_demand
 from cyborg.drivers.host import Host
 from cyborg.drivers.pci_function import PciFunction
 
@@ -54,8 +54,7 @@ class Choices:
         wanted = self.of(pf).get(unit.part)
         if wanted is None or _is(pf, wanted):
             return
-        existing = [vf.address for vf in pf.virtfns.values()] or (["one that cannot be seen"] if pf.vfs_on else [])
-        why = conflicts.vf_count(pf.address, existing, unit.held)
+        why = vf_demand.conflict(pf, unit)
         if why:
             raise errors.InUse(f"{pf.address} cannot be configured for {_text(wanted)}: {why}.")
         _configure(host, pf, wanted)

@@ -46,26 +46,34 @@ cyborg_disk_admin = priv_context.PrivContext(
 )
 
 
+@contextlib.contextmanager
+def _in_time() -> Iterator[None]:
+    """A helper that does not answer as the error that it is to everybody else."""
+    try:
+        yield
+    except comm.PrivsepTimeout as exc:
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from exc
+
+
+@_in_time()
 def act(action: str, subject: str, value: str, helper_command: str) -> None:
     """As `Host.act`; raises DriverError when there is no helper to do it. The first command counts for the process."""
     actions.resolve(action, subject, value)
     _start(cyborg_sys_admin, GROUP, helper_command)
-    with _in_time():
-        _act(action, subject, value)
+    _act(action, subject, value)
 
 
+@_in_time()
 def command(name: str, address: str, value: int, data: bytes, helper_command: str) -> bytes:
     """As `Host.command`; else as `act`."""
     commands.find(name, address, value, data)
     answer: bytes
     if name.startswith(FOR_DISKS):
         _start(cyborg_disk_admin, DISK_GROUP, helper_command)
-        with _in_time():
-            answer = _command_disk(name, address, value)
+        answer = _command_disk(name, address, value)
     else:
         _start(cyborg_sys_admin, GROUP, helper_command)
-        with _in_time():
-            answer = _command(name, address, value, data)
+        answer = _command(name, address, value, data)
     return answer
 
 
@@ -83,15 +91,6 @@ def _start(context: priv_context.PrivContext, group: str, helper_command: str) -
             f"The helper that works on this host's hardware does not start: {why}. Check [{GROUP}] helper_command, and "
             "that sudo allows it without a password."
         ) from exc
-
-
-@contextlib.contextmanager
-def _in_time() -> Iterator[None]:
-    """A helper that does not answer as the error that it is to everybody else."""
-    try:
-        yield
-    except comm.PrivsepTimeout as exc:
-        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from exc
 
 
 @cyborg_sys_admin.entrypoint

@@ -95,8 +95,7 @@ class OnDemand:
             return
         if not self.lists(pf) or number >= self._wanted(pf):
             raise errors.Conflict(f"{unit.address} is not to have a virtual function {number}; see {DEST}.")
-        existing = [vf.address for vf in pf.virtfns.values()] or (["one that cannot be seen"] if pf.vfs_on else [])
-        why = conflicts.vf_count(pf.address, existing, unit.held)
+        why = conflict(pf, unit)
         if why:
             raise errors.InUse(f"The number of virtual functions of {unit.address} must stay: {why}.")
         if "sriov_drivers_autoprobe" in pf.names and (pf.node / "sriov_drivers_autoprobe").text() != "0":
@@ -141,6 +140,12 @@ class OnDemand:
         count, most = self._counts[pf.address], self._parts.most(pf) if self._parts else None
         total = total if most is None else min(total, most)
         return total if self._all_at_once or count == ALL else min(count, total)
+
+
+def conflict(pf: PciFunction, unit: Unit) -> str | None:
+    """Why VFs cannot be made of the card for this unit: it is held whole, or has VFs already."""
+    existing = [vf.address for vf in pf.virtfns.values()] or (["one that cannot be seen"] if pf.vfs_on else [])
+    return conflicts.vf_count(pf.address, existing, unit.held)
 
 
 def _parse(text: str) -> tuple[str, int]:

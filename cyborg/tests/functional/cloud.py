@@ -10,7 +10,7 @@ from cyborg.store import models, operations
 from cyborg.tests.functional.deployment import PLACEMENT, Deployment
 from cyborg.tests.functional.fake_nova import FakeNova
 from cyborg.tests.functional.keystone_fixture import REGION, Identity
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 PROFILE = "a-gpu"
 GPU_TRAIT = "CUSTOM_GPU_NVIDIA"

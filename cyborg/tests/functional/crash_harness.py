@@ -33,7 +33,7 @@ from cyborg.placement.mover import Mover
 from cyborg.tests.functional import books, standalone
 from cyborg.tests.functional.client import Client, Unexpected
 from cyborg.tests.functional.crash_sites import HOST, MADE_TRAIT, UNITS, Site
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 PROFILE, MADE = "any-gpu", "made"
 PROFILES = {PROFILE: standalone.GPU_TRAIT, MADE: MADE_TRAIT}

@@ -23,8 +23,8 @@ from cyborg.tests.functional import fleet, processes, standalone
 from cyborg.tests.functional.client import Client
 from cyborg.tests.functional.deployment import clean_broker
 from cyborg.tests.functional.fake_nova import FakeNova
-from cyborg.tests.functional.standalone import until
 from cyborg.tests.placement_fixture import PlacementFixture
+from cyborg.tests.waiting import until
 
 HOST = "gpu-1"
 CARDS = 3

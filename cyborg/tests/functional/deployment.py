@@ -25,7 +25,7 @@ from kombu import connection
 
 from cyborg.drivers import recorded
 from cyborg.tests.functional import keystone_fixture, processes
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 CONFIGURATION = Path(__file__).parent / "upstream.conf.in"
 RABBITMQ = "CYBORG_TEST_RABBITMQ"

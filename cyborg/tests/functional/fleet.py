@@ -29,8 +29,8 @@ from cyborg.store.engine import Store
 from cyborg.tests.functional import books, processes, standalone
 from cyborg.tests.functional.deployment import clean_broker
 from cyborg.tests.functional.fake_nova import FakeNova
-from cyborg.tests.functional.standalone import until
 from cyborg.tests.placement_fixture import PlacementFixture
+from cyborg.tests.waiting import until
 
 GPU = {"vendor": 0x10DE, "device": 0x20F1, "class": 0x030200, "numa_node": 0, "driver": "vfio-pci"}
 GPU |= {"reset_method": "flr"}

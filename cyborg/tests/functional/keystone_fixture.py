@@ -19,7 +19,7 @@ from keystoneauth1 import identity as plugins
 from keystoneauth1 import service_token, session
 
 from cyborg.tests.functional import processes
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 PASSWORD = "not-a-secret"
 REGION = "RegionOne"

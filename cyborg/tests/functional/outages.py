@@ -22,8 +22,8 @@ from typing import Self
 from cyborg.domain import errors
 from cyborg.tests.functional import private_servers
 from cyborg.tests.functional.fleet import BIND_TIMEOUT, Fleet, named
-from cyborg.tests.functional.standalone import until
 from cyborg.tests.functional.traffic import CARDS_OF_A_SERVER, NO_ANSWER, Traffic, give_back
+from cyborg.tests.waiting import until
 
 HOSTS = ("gpu-1", "gpu-2")
 USERS_OF_A_HOST = 2

@@ -31,7 +31,7 @@ from kombu import connection
 
 from cyborg.tests import databases
 from cyborg.tests.functional import deployment, processes
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 #: Who a server is when root starts it.
 ORDINARY_USER = "nobody"

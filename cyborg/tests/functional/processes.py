@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from cyborg.tests.functional import forks
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 PATIENCE = 30.0
 

@@ -24,7 +24,7 @@ from cyborg.store.models import Accelerator, Arq
 from cyborg.tests.functional import standalone
 from cyborg.tests.functional.client import Answer, Client
 from cyborg.tests.functional.fleet import Fleet, named
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 HOST = "gpu-1"
 CARDS = 12

@@ -21,7 +21,7 @@ from cyborg.domain.shape import Layout
 from cyborg.tests.functional import processes, standalone
 from cyborg.tests.functional.client import Client
 from cyborg.tests.functional.fleet import Fleet
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 HOST = "gpu-1"
 CARDS, SERVERS = 3, 2

@@ -15,7 +15,7 @@ import re
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from cyborg.store import models, operations
 from cyborg.store.engine import Store
 from cyborg.tests.functional import forks
 from cyborg.tests.functional.client import Client
+from cyborg.tests.waiting import until
 
 GPU_DRIVER = "nvidia_gpu_driver"
 GPU_TRAIT = "CUSTOM_GPU_NVIDIA"
@@ -48,14 +49,6 @@ def gpu_host(path: Path, *, cards: int) -> Path:
     functions = {f"0000:{0x10 + number:02x}:00.0": card | {"iommu_group": number} for number in range(cards)}
     path.write_text(yaml.safe_dump({"pci": functions}), encoding="utf-8")
     return path
-
-
-def until(what: str, holds: Callable[[], bool], *, patience: float = PATIENCE) -> None:
-    """Wait for what happens a moment later."""
-    deadline = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < deadline, f"not so after {patience:g} seconds: {what}"
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

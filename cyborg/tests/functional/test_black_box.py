@@ -31,8 +31,8 @@ from cyborg.store.engine import Store
 from cyborg.tests.functional import umockdev
 from cyborg.tests.functional.deployment import clean_broker, rabbitmq
 from cyborg.tests.functional.processes import Process, command
-from cyborg.tests.functional.standalone import until
 from cyborg.tests.unit.drivers import builders, golden
+from cyborg.tests.waiting import until
 
 pytestmark = pytest.mark.servers
 

@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from cyborg.tests.functional import processes
 from cyborg.tests.functional.broker_proxy import Proxy
 from cyborg.tests.functional.deployment import rabbitmq
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 STOPS_WITHIN = 10.0
 #: For a process to see what has happened to its connections.

@@ -23,7 +23,7 @@ from cyborg.tests.functional.cloud import ACCELERATOR, GPU_TRAIT, PROFILE, Cloud
 from cyborg.tests.functional.deployment import CONDUCTORS, Deployment, rabbitmq
 from cyborg.tests.functional.fake_nova import FakeNova
 from cyborg.tests.functional.keystone_fixture import OTHER_REGION, REGION, Identity
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 pytestmark = pytest.mark.servers
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cyborg.tests.functional import standalone
-from cyborg.tests.functional.standalone import Running, until
+from cyborg.tests.functional.standalone import Running
+from cyborg.tests.waiting import until
 
 HOST = "fpga-1"
 PROFILE, TRAIT = "a-fake", "CUSTOM_FAKE_DEVICE"

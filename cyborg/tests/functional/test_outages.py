@@ -16,8 +16,8 @@ from cyborg.tests.functional import books, outages, private_servers
 from cyborg.tests.functional.client import Client
 from cyborg.tests.functional.fleet import Fleet
 from cyborg.tests.functional.outages import Scene
-from cyborg.tests.functional.standalone import until
 from cyborg.tests.functional.traffic import Traffic, give_back
+from cyborg.tests.waiting import until
 
 pytestmark = pytest.mark.servers
 

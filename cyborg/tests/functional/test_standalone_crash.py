@@ -22,6 +22,7 @@ from cyborg.store.operations import TURN
 from cyborg.tests.functional import standalone
 from cyborg.tests.functional.client import Client
 from cyborg.tests.functional.standalone import Process
+from cyborg.tests.waiting import until
 
 ROUNDS = 5
 CLIENTS = 4
@@ -112,7 +113,7 @@ def check_after_start(client: Client, state: Path, promises: Promises) -> None:
     books = check_books(state, promises)
     assert {name: len(list(host.units())) for name, host in books.items()} == CARDS
     for host in books.values():
-        standalone.until(
+        until(
             f"Placement shows the books of {host.name}",
             lambda host=host: is_published(client, host),  # type: ignore[misc]
             patience=PERIOD + SLACK,
@@ -148,7 +149,7 @@ def give_everything_back(client: Client, state: Path) -> None:
     books = check_books(state, Promises())
     assert all(unit.holder is None for host in books.values() for *_, unit in host.units())
     for host in books.values():
-        standalone.until("all is free", lambda host=host: is_published(client, host))  # type: ignore[misc]
+        until("all is free", lambda host=host: is_published(client, host))  # type: ignore[misc]
     assert not client.list("accelerator_requests")
     with opened(state) as store:
 
@@ -156,7 +157,7 @@ def give_everything_back(client: Client, state: Path) -> None:
             with store.reading() as tx:
                 return not tx.execute(select(Operation.id).where(~Operation.kind.startswith(TURN))).all()
 
-        standalone.until("what the dead left to do is done", nothing_is_left_to_do)
+        until("what the dead left to do is done", nothing_is_left_to_do)
 
 
 def test_nothing_is_leaked_or_held_twice_when_the_service_is_killed_while_it_binds(tmp_path: Path) -> None:

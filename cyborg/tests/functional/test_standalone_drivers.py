@@ -11,6 +11,7 @@ from cyborg.drivers import recorded
 from cyborg.tests.functional import standalone
 from cyborg.tests.functional.client import Client
 from cyborg.tests.functional.standalone import Process
+from cyborg.tests.waiting import until
 
 DRIVER = """
 import sys, time
@@ -109,17 +110,17 @@ def test_a_driver_that_fails_in_any_way_keeps_its_devices_and_leaves_others_and_
             before = of("GPU")
             moody_host.be(mood)
             moody_host.add_card()
-            standalone.until(f"a new card is found in mood {mood}", all_cards_are_known)
+            until(f"a new card is found in mood {mood}", all_cards_are_known)
             assert before < of("GPU")
             assert of("SSD") == {moody}
         gpus = of("GPU")
         moody_host.be("nothing")
-        standalone.until("a device that is gone is gone", lambda: not of("SSD"))
+        until("a device that is gone is gone", lambda: not of("SSD"))
         assert of("GPU") == gpus
         assert "CUSTOM_MOODY" not in standalone.shown(client, "moody").traits
         moody_host.be("well")
-        standalone.until("it is back", lambda: len(of("SSD")) == 1)
+        until("it is back", lambda: len(of("SSD")) == 1)
         assert of("GPU") == gpus
         moody_host.be("hang")
-        standalone.until("it hangs again", lambda: "no answer within 1 seconds" in process.output)
+        until("it hangs again", lambda: "no answer within 1 seconds" in process.output)
     assert process.stop() == 0, "a driver that hangs keeps the service from stopping"

@@ -26,7 +26,7 @@ from typing import Any, Self
 from cyborg.tests.functional import books, standalone
 from cyborg.tests.functional.client import Answer, Client
 from cyborg.tests.functional.fleet import Fleet
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 PROFILE = "two-gpus"
 CARDS_OF_A_SERVER = 2

@@ -27,7 +27,7 @@ from cyborg.store.engine import Store
 from cyborg.tests import builders
 from cyborg.tests.functional.client import Client
 from cyborg.tests.functional.processes import Process, free_port, listens
-from cyborg.tests.functional.standalone import until
+from cyborg.tests.waiting import until
 
 MODULE = "cyborg.wsgi.api"
 OURS = "cyborg-api"

@@ -7,9 +7,8 @@ with House(tmp_path, bind_wait=5) as house:
     house.bind(one, house.request())
 """
 
-import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,21 +25,14 @@ from cyborg.rpc.agent import FakeAgents
 from cyborg.store import arqs, hosts, models, operations, schema
 from cyborg.store.engine import Store
 from cyborg.tests.simulation.in_process import DirectConductor
+from cyborg.tests.waiting import until
 
 HOST = "host-1"
 CARD = "0000:3b:00.0"
 PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
 NOVA = context.RequestContext(user_id="nova", project_id="service", roles=["service"], from_service=True)
-PATIENCE = 20.0
 
 Operation = Row[*tuple[Any, ...]]
-
-
-def until(what: str, holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"not so after {PATIENCE:g} seconds: {what}"
-        time.sleep(0.01)
 
 
 class Client(DirectConductor):

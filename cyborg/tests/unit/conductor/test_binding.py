@@ -2,15 +2,14 @@
 """Bind, unbind and delete, through RPC, on a real database."""
 
 import threading
-import time
 import uuid
-from collections.abc import Callable
 
 import pytest
 
 from cyborg.domain import arq, errors, inventory, profile, report
 from cyborg.store import hosts
 from cyborg.tests.unit.conductor.conftest import NOVA, Cloud
+from cyborg.tests.waiting import until
 
 OTHER = "0c9ab9d7-7d64-4a3e-8a5e-6f1f5a1c9b22"
 
@@ -27,13 +26,6 @@ def card(address: str, kind: str) -> report.Device:
 
 
 GPU, FPGA = card("0000:01:00.0", "GPU"), card("0000:02:00.0", "FPGA")
-
-
-def until(test: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not test():
-        assert time.monotonic() < deadline, "did not happen within 10 seconds"
-        time.sleep(0.01)
 
 
 def bound(cloud: Cloud, uuid: str) -> arq.Arq:
@@ -57,7 +49,7 @@ def test_nova_is_told_once_per_request_and_the_work_is_gone(cloud: Cloud) -> Non
     cloud.host("host-1", GPU, FPGA)
     uuids = cloud.request(count=2)
     instance = cloud.bind(uuids)
-    until(lambda: len(cloud.events.sent) == 2)
+    until("Nova is told", lambda: len(cloud.events.sent) == 2)
     assert {(one.arq_uuid, one.instance_uuid, one.completed) for one in cloud.events.sent} == {
         (one, instance, True) for one in uuids
     }
@@ -68,7 +60,7 @@ def test_nova_that_is_down_is_told_later(cloud: Cloud) -> None:
     cloud.events.reset(failures=1)
     cloud.host("host-1", GPU)
     cloud.bind(cloud.request())
-    until(lambda: len(cloud.events.sent) == 1)
+    until("Nova is told", lambda: len(cloud.events.sent) == 1)
     assert cloud.events.calls == 2
 
 

@@ -15,7 +15,8 @@ from cyborg.conductor.operations import Again, Operations, Task
 from cyborg.conductor.waiting import Waiting
 from cyborg.domain import errors
 from cyborg.store import operations
-from cyborg.tests.unit.conductor.house import House, until
+from cyborg.tests.unit.conductor.house import House
+from cyborg.tests.waiting import until
 
 
 def of(hostname: str | None, kind: str = "tested", **members: Any) -> operations.Operation:

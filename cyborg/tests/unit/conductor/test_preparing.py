@@ -13,7 +13,8 @@ import pytest
 
 from cyborg.domain import arq, errors
 from cyborg.store import operations
-from cyborg.tests.unit.conductor.house import NOVA, Client, House, until
+from cyborg.tests.unit.conductor.house import NOVA, Client, House
+from cyborg.tests.waiting import until
 
 Make = Callable[..., House]
 CAN = {"prepares", "cleans"}

@@ -13,7 +13,8 @@ from cyborg.conductor import expiry
 from cyborg.conductor.recurring import Turn
 from cyborg.domain import errors, inventory
 from cyborg.store import models, operations
-from cyborg.tests.unit.conductor.house import HOST, NOVA, PROVIDER, Client, House, until
+from cyborg.tests.unit.conductor.house import HOST, NOVA, PROVIDER, Client, House
+from cyborg.tests.waiting import until
 
 Make = Callable[..., House]
 TURN = Turn({}, lambda: True, threading.Event())

@@ -67,3 +67,8 @@ class Rig:
     def done(self) -> list[str]:
         """What was written and ordered, by its last part."""
         return [path.removeprefix("command/").replace("sys/bus/pci/", "") for path, _ in self.twin.writes]
+
+    def orders(self) -> list[tuple[str, str]]:
+        """The same with what was written, but for keeping the host's drivers off virtual functions."""
+        written = zip(self.done(), (text for _, text in self.twin.writes), strict=True)
+        return [(place, text) for place, text in written if "autoprobe" not in place]

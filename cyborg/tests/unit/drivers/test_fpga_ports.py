@@ -33,11 +33,6 @@ def shared(directory: Path, listed: str = PF, **changes: Any) -> Rig:
     )
 
 
-def orders(rig: Rig) -> list[tuple[str, str]]:
-    written = zip(rig.done(), (text for _, text in rig.twin.writes), strict=True)
-    return [(place, text) for place, text in written if "autoprobe" not in place]
-
-
 def ports(rig: Rig) -> list[str]:
     return sorted(one.name for one in rig.twin.sysfs.glob(f"bus/pci/devices/{PF}/fpga_region/region*/dfl-port.*"))
 
@@ -60,10 +55,10 @@ def test_ports_leave_before_vfs_are_made_and_come_back_after_the_last(
     rig = shared(tmp_path, listed)
     before, unit = rig.units(), rig.unit("region0 vf0")
     assert rig.prepare(unit)["function"] == "1"
-    assert orders(rig) == expected
+    assert rig.orders() == expected
     rig.twin.writes.clear()
     rig.release(unit)
-    assert orders(rig) == [(COUNT, "0"), *((ASSIGN, text) for place, text in expected if place == RELEASE)]
+    assert rig.orders() == [(COUNT, "0"), *((ASSIGN, text) for place, text in expected if place == RELEASE)]
     assert rig.units() == before
     assert ports(rig) == list(PORTS)
 
@@ -117,7 +112,7 @@ def test_more_ports_than_vfs_that_left_before_are_called_back(tmp_path: Path) ->
         rig.twin.host.command("dfl_release_port", PF, number)
     rig.twin.writes.clear()
     rig.prepare(rig.unit("region0 vf0"))
-    assert orders(rig) == [(ASSIGN, "1"), (COUNT, "1")]
+    assert rig.orders() == [(ASSIGN, "1"), (COUNT, "1")]
 
 
 def test_vfs_of_a_card_that_is_not_listed_keep_their_ports(tmp_path: Path) -> None:

@@ -23,21 +23,16 @@ def device(directory: Path, choices: tuple[str, ...] = ("sym;asym", "dc"), **cha
     return Rig(directory, "intel_qat", {PF: function}, vfs_on_demand=[PF], services_on_demand=list(choices))
 
 
-def orders(rig: Rig) -> list[tuple[str, str]]:
-    written = zip(rig.done(), (text for _, text in rig.twin.writes), strict=True)
-    return [(place, text) for place, text in written if "autoprobe" not in place]
-
-
 def test_a_free_device_is_offered_as_each_choice_and_then_as_the_first_requests(tmp_path: Path) -> None:
     rig = device(tmp_path)
     free = rig.units()
     assert sorted(free) == [f"{PF} {part} {key}" for part in ("asym-sym", "dc") for key in ("vf0", "vf1")]
     assert rig.prepare(free[f"{PF} dc vf1"])["function"] == "2"
-    assert orders(rig) == [(STATE, "down"), (SERVICES, "dc"), (STATE, "up"), (COUNT, "2")]
+    assert rig.orders() == [(STATE, "down"), (SERVICES, "dc"), (STATE, "up"), (COUNT, "2")]
     assert sorted(rig.units()) == [f"{PF} dc vf0", f"{PF} dc vf1"]
     rig.twin.writes.clear()
     rig.release(free[f"{PF} dc vf1"])
-    assert orders(rig) == [(COUNT, "0"), (STATE, "down"), (SERVICES, "asym;sym"), (STATE, "up")]
+    assert rig.orders() == [(COUNT, "0"), (STATE, "down"), (SERVICES, "asym;sym"), (STATE, "up")]
     assert rig.units() == free
 
 
@@ -45,7 +40,7 @@ def test_a_device_that_has_the_services_already_stays_up(tmp_path: Path) -> None
     rig = device(tmp_path)
     rig.prepare(rig.unit("asym-sym vf0"))
     rig.release(rig.unit("asym-sym vf0"))
-    assert orders(rig) == [(COUNT, "2"), (COUNT, "0")]
+    assert rig.orders() == [(COUNT, "2"), (COUNT, "0")]
 
 
 def test_the_first_request_decides_for_its_siblings(tmp_path: Path) -> None:
@@ -86,7 +81,7 @@ def test_a_device_that_something_uses_is_not_taken_down(tmp_path: Path) -> None:
     rig.twin.refuse(PF, "state", errno.EBUSY)
     with pytest.raises(errors.InUse, match="EBUSY at state"):
         rig.prepare(rig.unit("dc vf0"))
-    assert orders(rig) == [(STATE, "down")]
+    assert rig.orders() == [(STATE, "down")]
 
 
 def test_a_device_that_does_not_come_up_is_told(tmp_path: Path) -> None:
@@ -148,7 +143,7 @@ def test_without_choices_a_device_keeps_its_services(tmp_path: Path) -> None:
     assert sorted(rig.units()) == [f"{PF} vf0", f"{PF} vf1"]
     rig.prepare(rig.unit("vf0"))
     rig.release(rig.unit("vf0"))
-    assert orders(rig) == [(COUNT, "2"), (COUNT, "0")]
+    assert rig.orders() == [(COUNT, "2"), (COUNT, "0")]
 
 
 @pytest.mark.parametrize("text", ["", ";", "crypto", "dcc;sym", "sym,asym"])

@@ -17,6 +17,7 @@
 #
 #     CYBORG_TEST_OLD_CLIENT=/venv/bin/python    a Python with python-cyborgclient: its commands against the service
 #     CYBORG_TEST_EXAMPLES=100                   so many random calls to each route and damaged hosts for each driver
+#     CYBORG_TEST_ROWS=100000                    so many devices in the lists whose query plans are looked at
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/venv.sh

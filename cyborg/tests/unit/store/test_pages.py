@@ -3,6 +3,7 @@
 
 import datetime
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ from cyborg.store.engine import Store, Transaction
 from cyborg.tests import databases
 
 #: As many rows of everything; the devices are on the first hosts.
-HOSTS, DEVICES = 20, 20_000
+HOSTS, DEVICES = 20, int(os.environ.get("CYBORG_TEST_ROWS", "20000"))
 SERVERS = [pytest.param(kind, marks=pytest.mark.servers) for kind in databases.VARIABLES]
 List = Callable[[Transaction, paging.Page], Any]
 

@@ -8,6 +8,7 @@ saved. What must happen after the commit (telling Nova, working on the host) is 
 Most binds are over with that. Where a unit has to be prepared by its host, the caller waits for it, but not for ever.
 """
 
+import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from oslo_log import log
 from cyborg import context
 from cyborg.conductor import host_work
 from cyborg.conductor.operations import Operation
+from cyborg.conductor.owners import Owners
 from cyborg.conductor.preparing import Preparing
 from cyborg.conductor.telling import Telling, outcomes
 from cyborg.domain import arq, choice, errors, flow, inventory, liveness, profile, reconcile, view, wire
@@ -34,6 +36,7 @@ class BindingEndpoint:
 
     def __init__(self, conf: cfg.ConfigOpts, means: host_work.Means, preparing: Preparing, telling: Telling) -> None:
         self._wait = conf.conductor.bind_wait
+        self._owners = Owners.of(conf)
         self._means = means
         self._store = means.store
         self._preparing = preparing
@@ -46,7 +49,9 @@ class BindingEndpoint:
         Returns when all are Bound, or when a host has been preparing one of them for as long as callers wait.
         """
         wanted = [wire.from_wire(arq.Binding, item) for item in bindings]
-        changed, work = self._store.retrying(self._bind, wanted)
+        unnamed = {one.instance_uuid for one in wanted if one.project_id is None}
+        owners = self._owners.projects(ctxt, unnamed)
+        changed, work = self._store.retrying(self._bind, wanted, owners)
         on_hosts = [one.uuid for one in work if one.kind == flow.Kind.PREPARE]
         self._preparing.waiting.begin(on_hosts)
         self._means.operations.wake(work)
@@ -55,10 +60,12 @@ class BindingEndpoint:
             self._preparing.waiting.outcome(on_hosts, self._wait)
             self._check_outcome(wanted)
 
-    def _bind(self, bindings: Sequence[arq.Binding]) -> tuple[list[inventory.Host], list[Operation]]:
+    def _bind(
+        self, bindings: Sequence[arq.Binding], owners: Mapping[str, str]
+    ) -> tuple[list[inventory.Host], list[Operation]]:
         with self._store.transaction() as tx:
             stored = arqs.get(tx, [binding.arq_uuid for binding in bindings], lock=True)
-            todo = [binding for binding in bindings if not _bound_so(stored, binding)]
+            todo = [_owned(binding, owners) for binding in bindings if not _bound_so(stored, binding)]
             for instance, hostname in sorted({(one.instance_uuid, one.hostname) for one in todo}):
                 arqs.hold_instance(tx, instance, hostname)
             changed, after, work = [], dict(stored), list[flow.Work]()
@@ -129,6 +136,13 @@ def _bound_so(stored: Mapping[str, arq.Arq], binding: arq.Binding) -> bool:
     if request.state not in arq.BINDABLE:
         raise errors.WrongState(f"Request {request.uuid} is {request.state}; only Initial or Unbound can be bound.")
     return False
+
+
+def _owned(binding: arq.Binding, owners: Mapping[str, str]) -> arq.Binding:
+    """With the project of its server, where the caller named none and it is known."""
+    if binding.project_id is not None:
+        return binding
+    return dataclasses.replace(binding, project_id=owners.get(binding.instance_uuid))
 
 
 def _check_programming(request: arq.Arq) -> None:

@@ -58,8 +58,11 @@ class PlacementClient:
         self.requests = 0
 
     @classmethod
-    def from_conf(cls, conf: cfg.ConfigOpts) -> Self:
-        """A client as ``[placement]`` says; sends nothing yet. Raises PlacementError without credentials."""
+    def from_conf(cls, conf: cfg.ConfigOpts, *, timeout: float | None = None) -> Self:
+        """A client as ``[placement]`` says; sends nothing yet. Raises PlacementError without credentials.
+
+        ``timeout`` is in seconds, for connecting and for reading each; None: as the options say.
+        """
         group = conf[options.GROUP]
         auth = credentials.load(conf, options.GROUP)
         if auth is None:
@@ -72,8 +75,8 @@ class PlacementClient:
             loading.load_adapter_from_conf_options(
                 conf, options.GROUP, session=session, default_microversion=MICROVERSION
             ),
-            connect_timeout=group.connect_timeout,
-            read_timeout=group.timeout or options.READ_TIMEOUT,
+            connect_timeout=timeout or group.connect_timeout,
+            read_timeout=timeout or group.timeout or options.READ_TIMEOUT,
         )
 
     def get(self, path: str) -> dict[str, Any]:

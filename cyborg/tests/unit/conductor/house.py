@@ -105,7 +105,14 @@ class House:
         return [one.uuid for one in made]
 
     def bind(
-        self, client: Client, uuids: Sequence[str], *, host: str = HOST, project: str | None = None, instance: str = ""
+        self,
+        client: Client,
+        uuids: Sequence[str],
+        *,
+        host: str = HOST,
+        project: str | None = None,
+        instance: str = "",
+        caller: context.RequestContext = NOVA,
     ) -> str:
         instance = instance or str(uuid.uuid4())
         bindings = [
@@ -114,7 +121,7 @@ class House:
             )
             for one in uuids
         ]
-        client.bind(NOVA, bindings)
+        client.bind(caller, bindings)
         return instance
 
     def get(self, *uuids: str) -> list[arq.Arq]:

@@ -8,6 +8,7 @@ Guests go on while nova-compute is down, and a guest has the cards that it was s
 """
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ class Hypervisor(fake.FakeDriverWithoutFakeNodes):
         super().__init__(virtapi, read_only)
         self._file = Path(nova.conf.CONF.instances_path) / "guests.json"
         self._cards: dict[str, list[dict[str, str]]] = {}
+        # Nova builds several servers at once, and an older picture must not be the last that is written.
+        self._saving = threading.Lock()
 
     def init_host(self, host: str) -> None:
         super().init_host(host)
@@ -59,14 +62,15 @@ class Hypervisor(fake.FakeDriverWithoutFakeNodes):
         self._save()
 
     def _save(self) -> None:
-        guests = {
-            uuid: {"name": guest.name, "state": guest.state, "cards": self._cards.get(uuid, [])}
-            for uuid, guest in self.instances.items()
-            if guest.state in (power_state.RUNNING, power_state.SHUTDOWN)
-        }
-        new = self._file.with_suffix(".new")
-        new.write_text(json.dumps(guests), encoding="utf-8")
-        new.replace(self._file)
+        with self._saving:
+            guests = {
+                uuid: {"name": guest.name, "state": guest.state, "cards": self._cards.get(uuid, [])}
+                for uuid, guest in list(self.instances.items())
+                if guest.state in (power_state.RUNNING, power_state.SHUTDOWN)
+            }
+            new = self._file.with_suffix(".new")
+            new.write_text(json.dumps(guests), encoding="utf-8")
+            new.replace(self._file)
 
 
 def _card(request: Any) -> dict[str, str]:

@@ -9,16 +9,14 @@ crash finds it. A function without a driver stays with the host's: that is where
 that the host's drivers are kept off (``sriov_drivers_autoprobe`` is 0) is left without one again.
 """
 
-import time
-
 from cyborg.domain import errors
 from cyborg.drivers import actions, pci_work
 from cyborg.drivers.host import Host
+from cyborg.drivers.patience import until
 from cyborg.drivers.pci_function import PciFunction
 
 GUESTS = "vfio-pci"
 PATIENCE = 10.0
-PAUSE = 0.02
 
 
 def take(host: Host, function: PciFunction, driver: str, patience: float = PATIENCE) -> None:
@@ -36,11 +34,11 @@ def take(host: Host, function: PciFunction, driver: str, patience: float = PATIE
         if bound == GUESTS:
             host.act(actions.UNBIND, function.address)
         host.act(actions.PROBE, function.address)
-    deadline = time.monotonic() + patience
-    while _bound(function) != driver:
-        if time.monotonic() > deadline:
-            raise errors.DriverError(f"{driver} does not take {function.address}. See the kernel's log.")
-        time.sleep(PAUSE)
+    until(
+        lambda: _bound(function) == driver,
+        patience,
+        f"{driver} does not take {function.address}. See the kernel's log.",
+    )
 
 
 def give_back(host: Host, function: PciFunction, driver: str) -> None:

@@ -10,19 +10,17 @@ of its success is not all: of each of its block devices a sample is taken before
 """
 
 import errno
-import time
-from collections.abc import Callable
 
 from cyborg.domain import errors
 from cyborg.domain.host_work import Unit
 from cyborg.drivers import commands, lending, nvme_controller, nvme_pages, pci_reset, pci_work
 from cyborg.drivers.host import Host
 from cyborg.drivers.nvme_pages import Controller, Status
+from cyborg.drivers.patience import until
 from cyborg.drivers.pci_function import PciFunction
 
 DRIVER = "nvme"
 LIVE = "live"
-PAUSE, LONGEST_PAUSE = 0.02, 5.0
 
 
 def clean(host: Host, unit: Unit, patience: float) -> None:
@@ -38,7 +36,7 @@ def clean(host: Host, unit: Unit, patience: float) -> None:
     pci_work.check_use(host, function)
     soon = min(patience, lending.PATIENCE)
     lending.take(host, function, DRIVER, soon)
-    _wait(lambda: _is_live(function), soon, f"{function.address} has no controller that is live")
+    until(lambda: _is_live(function), soon, _late(f"{function.address} has no controller that is live", soon))
     pci_work.check_use(host, function)
     _Disk(host, function, patience).erase()
     lending.give_back(host, function, DRIVER)
@@ -75,7 +73,7 @@ class _Disk:
             log = self._log()
             return log.status != Status.UNDER_WAY
 
-        _wait(is_over, self._patience, f"{self._function.address} is not at the end of its sanitize")
+        until(is_over, self._patience, self._late("sanitize"))
         if log.status not in nvme_pages.DONE:
             raise self._unsafe(f"did not finish its sanitize: status {log.status} at {log.progress} of 65536")
 
@@ -90,10 +88,10 @@ class _Disk:
         for nsid in active:
             self._ask(commands.NVME_FORMAT, nsid)
         for nsid in active:
-            _wait(
+            until(
                 lambda nsid=nsid: not self._namespace(nsid).formatting,  # type: ignore[misc]
                 self._patience,
-                f"{self._function.address} is not at the end of its format of namespace {nsid}",
+                self._late(f"format of namespace {nsid}"),
             )
 
     def _check_private(self, about: Controller, active: tuple[int, ...]) -> None:
@@ -130,6 +128,9 @@ class _Disk:
                 raise errors.InUse(f"{self._function.address} is used by the host, and is left alone.") from exc
             raise self._unsafe(f"does not do {command}: {exc.strerror or exc}") from exc
 
+    def _late(self, work: str) -> str:
+        return _late(f"{self._function.address} is not at the end of its {work}", self._patience)
+
     def _unsafe(self, what: str) -> errors.DriverError:
         return errors.DriverError(
             f"The disk {self._function.address} {what}. Nothing says that it is safe for another guest: erase it by "
@@ -141,11 +142,5 @@ def _is_live(function: PciFunction) -> bool:
     return any(one.text("state") in (LIVE, None) for one in nvme_controller.of(function))
 
 
-def _wait(is_so: Callable[[], bool], patience: float, otherwise: str) -> None:
-    """Looks more and more seldom; raises DriverError when it takes longer than ``patience``."""
-    deadline, pause = time.monotonic() + patience, PAUSE
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise errors.DriverError(f"{otherwise} after {patience:g} seconds. Ask again later, or see its log.")
-        time.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+def _late(what: str, patience: float) -> str:
+    return f"{what} after {patience:g} seconds. Ask again later, or see its log."

@@ -9,13 +9,13 @@ A driver of the host that does not live through a reset is taken off before and 
 back stands in ``driver_override``, where whoever repeats the work after a crash finds it.
 """
 
-import time
 from collections.abc import Iterable
 
 from cyborg.domain import errors
 from cyborg.domain.host_work import Unit
 from cyborg.drivers import actions, conflicts, pci_work
 from cyborg.drivers.host import Host
+from cyborg.drivers.patience import until
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.sysfs import Node
 
@@ -23,7 +23,6 @@ WHOLE_BUS = frozenset({"bus", "cxl_bus"})
 BRIDGE = "0604"
 #: How long a function may take to answer again.
 PATIENCE = 10.0
-PAUSE = 0.05
 
 
 def clean(host: Host, unit: Unit, rebind: Iterable[str] = (), patience: float = PATIENCE) -> None:
@@ -93,15 +92,13 @@ def _below_the_same_bridge(host: Host, function: PciFunction) -> list[PciFunctio
 
 def wait_for(function: PciFunction, patience: float) -> None:
     """Raises DriverError when it does not answer as before in time: some show another card's ids for a while."""
-    deadline, node = time.monotonic() + patience, function.node
-    expected = (f"0x{function.vendor}", f"0x{function.device}")
-    while ((node / "vendor").text(), (node / "device").text()) != expected:
-        if time.monotonic() > deadline:
-            raise errors.DriverError(
-                f"{node.name} does not answer as before {patience:g} seconds after its reset. See the kernel's log; it "
-                "may need its power cut."
-            )
-        time.sleep(PAUSE)
+    node, expected = function.node, (f"0x{function.vendor}", f"0x{function.device}")
+    until(
+        lambda: ((node / "vendor").text(), (node / "device").text()) == expected,
+        patience,
+        f"{node.name} does not answer as before {patience:g} seconds after its reset. See the kernel's log; it may "
+        "need its power cut.",
+    )
 
 
 def _put_back(host: Host, node: Node, rebind: Iterable[str]) -> None:

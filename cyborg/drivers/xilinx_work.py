@@ -5,7 +5,6 @@ That reaches every function of the card, so none of them may be held. The user f
 afterwards, which shows whether anything is loaded.
 """
 
-import time
 from collections.abc import Iterable
 
 from cyborg.domain import errors
@@ -13,6 +12,7 @@ from cyborg.domain.host_work import Unit
 from cyborg.drivers import actions, conflicts, lending, pci_reset, pci_work
 from cyborg.drivers.fpga_cleaning import refusal
 from cyborg.drivers.host import Host
+from cyborg.drivers.patience import until
 from cyborg.drivers.pci_function import PciFunction
 from cyborg.drivers.xilinx_card import Card
 
@@ -20,7 +20,7 @@ DRIVER = "xocl"
 GROUP = "xilinx_fpga"
 MANAGEMENT = "management"
 RESET_FILE, LOADED = "mgmt_reset", "xclbinuuid"
-PATIENCE, PAUSE = 60.0, 0.02
+PATIENCE = 60.0
 
 
 def reset(host: Host, card: Card, unit: Unit) -> None:
@@ -60,14 +60,11 @@ def blank(host: Host, card: Card, unit: Unit) -> None:
 
 def _wait(card: Card) -> None:
     """For a board that says it is ready; raises DriverError when it does not in time."""
-    deadline = time.monotonic() + PATIENCE
-    while not _is_ready(card.functions):
-        if time.monotonic() > deadline:
-            raise errors.DriverError(
-                f"{card.key.address} is not ready {PATIENCE:g} seconds after a reset of its board. See the kernel's "
-                "log."
-            )
-        time.sleep(PAUSE)
+    until(
+        lambda: _is_ready(card.functions),
+        PATIENCE,
+        f"{card.key.address} is not ready {PATIENCE:g} seconds after a reset of its board. See the kernel's log.",
+    )
 
 
 def _is_ready(functions: tuple[PciFunction, ...]) -> bool:

@@ -27,6 +27,12 @@ cyborg_venv test standalone mysql postgresql nvidia test-requirements.txt
 # Hundreds of processes are started here; what they import is compiled once.
 unset PYTHONDONTWRITEBYTECODE
 
+# Files in memory, where there is room: tests write very many, and keep those of tests that failed.
+if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ] && ! grep -q ' /dev/shm [^ ]* [^ ]*noexec' /proc/mounts &&
+    [ "$(df -Pk /dev/shm | awk 'END {print $4}')" -gt 4000000 ]; then
+    export TMPDIR=/dev/shm
+fi
+
 if [ "$#" -eq 1 ] && [[ "$1" =~ ^[A-Za-z_]+$ ]] && [ ! -e "$1" ]; then
     set -- -k "$1"
 fi

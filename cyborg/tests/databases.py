@@ -10,6 +10,7 @@ CYBORG_TEST_REQUIRE_SERVERS=1 makes a missing one a failure; without it those te
 """
 
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,11 +66,15 @@ def empty(store: Store) -> None:
 
 @contextmanager
 def recorded(store: Store) -> Iterator[list[str]]:
-    """The statements that the block executes, in order; what only begins or ends transactions is left out."""
+    """The statements that the block executes, in order; what only begins or ends transactions is left out.
+
+    Those of this thread: others, such as a conductor's periodic work, have a life of their own.
+    """
     statements: list[str] = []
+    thread = threading.get_ident()
 
     def record(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK")):
+        if threading.get_ident() == thread and not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK")):
             statements.append(statement)
 
     event.listen(store.engine, "before_cursor_execute", record)

@@ -134,6 +134,7 @@ def in_process(
     conf.set_override("control_exchange", f"test-{uuid.uuid4()}")
     conf.set_override("operation_interval", int(NEVER), "conductor")
     conf.set_override("host_down_after", int(NEVER), "api")  # they report once
+    conf.set_override("audit_interval", 0, "conductor")  # it notes its outcome
     if database is not None:
         conf.set_override("connection", database, "database")
     for group, values in (options or {}).items():

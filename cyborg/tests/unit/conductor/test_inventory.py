@@ -30,12 +30,20 @@ def addresses(cloud: Cloud) -> list[str]:
     return [] if stored is None else [device.address for device in stored.devices]
 
 
+def statements_of_a_sync(cloud: Cloud, *devices: report.Device, generation: int, wish: Shape | None = None) -> int:
+    """Of one that changes nothing; the fewest of three times, as periodic work may come between."""
+    counted = []
+    for _ in range(3):
+        before = cloud.store.statements
+        answer = cloud.client.sync("host-1", PROVIDER, digests(*devices), generation, wish=wish)
+        assert (answer.stale, answer.view) == ((), None)
+        counted.append(cloud.store.statements - before)
+    return min(counted)
+
+
 def test_an_unchanged_report_is_one_small_question_and_two_statements(cloud: Cloud) -> None:
     shown = cloud.host("host-1", GPU, FPGA)
-    before = cloud.store.statements
-    answer = cloud.client.sync("host-1", PROVIDER, digests(GPU, FPGA), shown.generation)
-    assert (answer.stale, answer.view) == ((), None)
-    assert cloud.store.statements - before == 2
+    assert statements_of_a_sync(cloud, GPU, FPGA, generation=shown.generation) == 2
 
 
 def test_what_changed_is_asked_for_in_full(cloud: Cloud) -> None:
@@ -102,9 +110,7 @@ def test_an_agent_that_has_no_wish_changes_nothing(cloud: Cloud) -> None:
 
 def test_a_wish_that_is_fulfilled_costs_nothing(cloud: Cloud) -> None:
     shown = cloud.host("host-1", GPU)
-    before = cloud.store.statements
-    assert cloud.client.sync("host-1", PROVIDER, digests(GPU), shown.generation, wish=Shape()).view is None
-    assert cloud.store.statements - before == 2
+    assert statements_of_a_sync(cloud, GPU, generation=shown.generation, wish=Shape()) == 2
 
 
 def test_a_report_that_was_overtaken_on_its_way_brings_nothing_back(cloud: Cloud) -> None:

@@ -14,7 +14,7 @@ from oslo_config import cfg
 
 from cyborg.conductor.announcer import Announcer
 from cyborg.conductor.operations import Operation, Operations, Task
-from cyborg.domain import errors, flow, inventory, liveness, view, wire
+from cyborg.domain import errors, flow, health, inventory, liveness, view, wire
 from cyborg.rpc.agent import Agents
 from cyborg.store import hosts, operations
 from cyborg.store.engine import Store, Transaction
@@ -45,7 +45,10 @@ def save(tx: Transaction, before: inventory.Host, after: inventory.Host) -> inve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What it is done with. ``deadline`` is how long a preparation may take, ``patience`` how long a host is silent."""
+    """What it is done with. ``deadline`` is how long a preparation may take, ``patience`` how long a host is silent.
+
+    By ``rules`` the health of devices is judged.
+    """
 
     store: Store
     agents: Agents
@@ -53,6 +56,7 @@ class Means:
     operations: Operations
     deadline: datetime.timedelta
     patience: datetime.timedelta
+    rules: health.Rules
 
     @classmethod
     def of(cls, conf: cfg.ConfigOpts, store: Store, agents: Agents, announcing: Announcer, work: Operations) -> "Means":
@@ -63,6 +67,11 @@ class Means:
             operations=work,
             deadline=datetime.timedelta(seconds=conf.conductor.prepare_deadline),
             patience=datetime.timedelta(seconds=conf.api.host_down_after),
+            rules=health.Rules(
+                clean_looks=conf.conductor.health_clean_looks,
+                failures=conf.conductor.health_failures,
+                window=conf.conductor.health_window,
+            ),
         )
 
     def rows(self, work: Iterable[flow.Work]) -> list[Operation]:

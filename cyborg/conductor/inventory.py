@@ -11,7 +11,7 @@ from cyborg import context
 from cyborg.conductor import host_work
 from cyborg.conductor.notices import Notices
 from cyborg.conductor.operations import Operation
-from cyborg.domain import errors, flow, health, inventory, reconcile, status, view, wire
+from cyborg.domain import errors, flow, inventory, reconcile, status, view, wire
 from cyborg.domain.report import DeviceReport
 from cyborg.domain.shape import DEFAULT_SHAPE, Shape
 from cyborg.rpc import conductor, messaging
@@ -29,11 +29,6 @@ class InventoryEndpoint:
 
     def __init__(self, conf: cfg.ConfigOpts, means: host_work.Means, told: Notices) -> None:
         self._absence_limit = conf.conductor.absence_limit
-        self._rules = health.Rules(
-            clean_looks=conf.conductor.health_clean_looks,
-            failures=conf.conductor.health_failures,
-            window=conf.conductor.health_window,
-        )
         self._means = means
         self._store = means.store
         self._announcer = means.announcer
@@ -146,7 +141,7 @@ class InventoryEndpoint:
                 seen,
                 absence_limit=self._absence_limit,
                 moment=int(operations.now().timestamp()),
-                rules=self._rules,
+                rules=self._means.rules,
             )
             after = hosts.save(tx, before, view.advance(before, planned))
             self._notices.of_devices(tx, before, after)

@@ -6,6 +6,8 @@
               └ it cannot ──> while the caller waits: everything as it was, and the caller is told
                          └──> once it was answered: all BindFailed, Nova is told
 
+A device whose driver tried and failed takes no new work before it was seen to work (`cyborg.domain.health`).
+
 A failure that is seen too early does harm: Nova takes a request that has failed when it first looks for one that is
 ready, and starts the server without its card. So after the answer it is tried again until Nova has surely looked.
 """
@@ -17,10 +19,11 @@ from oslo_config import cfg
 from oslo_log import log
 
 from cyborg.conductor.host_work import Found, Means, save, work_of
+from cyborg.conductor.notices import Notices
 from cyborg.conductor.operations import Again, LeaseLost, Operation, Task
 from cyborg.conductor.telling import Telling, outcomes
 from cyborg.conductor.waiting import Caller, Waiting
-from cyborg.domain import arq, errors, flow, host_work, inventory, reconcile
+from cyborg.domain import arq, errors, flow, host_work, inventory, reconcile, status
 from cyborg.domain.report import Capability
 from cyborg.store import arqs, hosts, operations
 from cyborg.store.engine import Transaction
@@ -29,16 +32,27 @@ LOG = log.getLogger(__name__)
 #: A host that says that something is in use is asked so often before it is believed.
 IN_USE_ATTEMPTS = 3
 
+
+class CannotPrepare(Exception):
+    """The driver of that device tried, and failed."""
+
+    def __init__(self, device: inventory.Device, message: str) -> None:
+        super().__init__(message)
+        self.device = device
+        self.message = message
+
+
 Decide = Callable[[inventory.Host, flow.Requests], flow.Outcome]
 #: Gets the requests that were changed, and returns what there is to do besides.
 Settle = Callable[[Transaction, Sequence[arq.Arq]], list[Operation]]
 
 
 class Preparing:
-    def __init__(self, conf: cfg.ConfigOpts, means: Means, telling: Telling) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, means: Means, telling: Telling, told: Notices) -> None:
         self._answered = datetime.timedelta(seconds=conf.conductor.bind_wait + conf.conductor.bind_failure_delay)
         self._means = means
         self._telling = telling
+        self._told = told
         self.waiting = Waiting(max(1, conf.thread_pool_size // 2))
         means.operations.handle(flow.Kind.PREPARE, self._work)
 
@@ -59,11 +73,11 @@ class Preparing:
             if task.operation.attempts + 1 < IN_USE_ATTEMPTS:
                 raise Again(exc.message) from exc
             self._refuse(task, work, exc.message)
-        except errors.CyborgError as exc:
+        except (CannotPrepare, errors.CyborgError) as exc:
             if len(self._means.look(work)[1]) != len(units):
                 # A request of it was called off meanwhile, and what its host then refused says nothing of the others.
                 raise Again(exc.message) from exc
-            self._refuse(task, work, exc.message)
+            self._refuse(task, work, exc.message, exc.device if isinstance(exc, CannotPrepare) else None)
         else:
             self._succeed(task, work, attached)
 
@@ -78,7 +92,10 @@ class Preparing:
                 continue
             wish = requests[unit.holder].group.accel if unit.holder in requests else {}
             asked = host_work.unit_of(host, device, part, unit)
-            attached[unit.uuid] = self._means.agents.prepare(host.name, work.uuid, asked, wish)
+            try:
+                attached[unit.uuid] = self._means.agents.prepare(host.name, work.uuid, asked, wish)
+            except errors.DriverError as exc:
+                raise CannotPrepare(device, exc.message) from exc
         return attached
 
     def _succeed(self, task: Task, work: flow.Work, attached: Mapping[str, flow.Info]) -> None:
@@ -93,13 +110,13 @@ class Preparing:
             # Also when the lease was lost: who waits looks how its requests are.
             self.waiting.end(work.uuid)
 
-    def _refuse(self, task: Task, work: flow.Work, why: str) -> None:
+    def _refuse(self, task: Task, work: flow.Work, why: str, blamed: inventory.Device | None = None) -> None:
         why = f"Host {work.hostname} cannot prepare what server {work.subject} was to get: {why}"
         caller = self.waiting.claim(work.uuid)
         if caller is not None:
-            self._undo(task, work, why, caller)
+            self._undo(task, work, why, caller, blamed)
         elif self._may_be_seen(task):
-            self._fail(task, work, why)
+            self._fail(task, work, why, blamed)
         else:
             raise Again(why)
 
@@ -107,7 +124,7 @@ class Preparing:
         deadline = task.operation.deadline
         return deadline is None or operations.now() >= deadline - self._means.deadline + self._answered
 
-    def _undo(self, task: Task, work: flow.Work, why: str, caller: Caller) -> None:
+    def _undo(self, task: Task, work: flow.Work, why: str, caller: Caller, blamed: inventory.Device | None) -> None:
         def settle(tx: Transaction, undone: Sequence[arq.Arq]) -> list[Operation]:
             task.finish(tx)
             _check(arqs.undo(tx, {one.uuid: work.former[one.uuid] for one in undone}), undone)
@@ -115,7 +132,9 @@ class Preparing:
             return []
 
         try:
-            self._change(work, lambda host, requests: flow.refused(host, requests, work, reconcile.new_uuid), settle)
+            self._change(
+                work, lambda host, requests: flow.refused(host, requests, work, reconcile.new_uuid), settle, blamed
+            )
         except LeaseLost:
             caller.answer()
             raise
@@ -125,15 +144,17 @@ class Preparing:
         LOG.warning("%s", why)
         caller.answer(errors.Conflict(why))
 
-    def _fail(self, task: Task, work: flow.Work, why: str) -> None:
+    def _fail(self, task: Task, work: flow.Work, why: str, blamed: inventory.Device | None) -> None:
         def settle(tx: Transaction, lost: Sequence[arq.Arq]) -> list[Operation]:
             task.give_up(tx, why)
             _check(arqs.move(tx, _uuids(lost), arq.State.BIND_FAILED, fault=why), lost)
             return self._telling.of(outcomes(lost), completed=False)
 
-        self._change(work, lambda host, requests: flow.failed(host, requests, work, why, reconcile.new_uuid), settle)
+        self._change(
+            work, lambda host, requests: flow.failed(host, requests, work, why, reconcile.new_uuid), settle, blamed
+        )
 
-    def _change(self, work: flow.Work, decide: Decide, settle: Settle) -> None:
+    def _change(self, work: flow.Work, decide: Decide, settle: Settle, blamed: inventory.Device | None = None) -> None:
         """One transaction, and what follows from it."""
 
         def once() -> tuple[inventory.Host, list[Operation]]:
@@ -143,7 +164,7 @@ class Preparing:
                 if before is None:
                     raise errors.NotFound(f"There is no host {work.hostname!r} any more.")
                 outcome = decide(before, requests)
-                after = save(tx, before, outcome.host)
+                after = save(tx, before, outcome.host) if blamed is None else self._blame(tx, before, outcome, blamed)
                 changed = [one for uuid, one in outcome.requests.items() if one != requests[uuid]]
                 further = [*self._means.rows(outcome.work), *settle(tx, changed)]
                 operations.add(tx, further)
@@ -151,7 +172,20 @@ class Preparing:
 
         after, further = self._means.store.retrying(once)
         self._means.operations.wake(further)
+        if blamed is not None:
+            LOG.warning("Device %s of %s counts as failed until it is seen to work", blamed.uuid, after.name)
+            if self._told.is_on:
+                self._means.operations.look()
         self._means.announcer.announce([after])
+
+    def _blame(
+        self, tx: Transaction, before: inventory.Host, outcome: flow.Outcome, device: inventory.Device
+    ) -> inventory.Host:
+        moment = int(operations.now().timestamp())
+        after = save(tx, before, status.failed_at_work(outcome.host, device.uuid, moment, self._means.rules))
+        hosts.ask_again(tx, after, device.driver)
+        self._told.of_devices(tx, before, after)
+        return after
 
 
 def _uuids(requests: Sequence[arq.Arq]) -> list[str]:

@@ -47,7 +47,7 @@ class Conductor:
         self.operations.handle(notices.NOTIFY, told.send)
         means = host_work.Means.of(conf, store, agents, announcing, self.operations)
         tell = telling.Telling(conf, store, self.operations, events or nova.from_conf(conf))
-        self._preparing = preparing.Preparing(conf, means, tell)
+        self._preparing = preparing.Preparing(conf, means, tell, told)
         taking_back.TakingBack(conf, means)
         #: What is served; a simulation calls them without messages, and starts ``operations`` alone or not at all.
         self.endpoints: list[object] = [

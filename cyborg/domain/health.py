@@ -25,6 +25,7 @@ from cyborg.domain.report import Health
 
 PROBATION = "probation"
 LOCKED_OUT = "failed_too_often"
+PREPARATION_FAILED = "preparation_failed"
 #: The worse, the higher.
 _RANK = {Health.OK: 0, Health.UNKNOWN: 1, Health.DEGRADED: 2, Health.FAILED: 3}
 
@@ -93,6 +94,14 @@ def judge(standing: Standing, seen: Verdict, moment: int, rules: Rules = DEFAULT
     if _RANK[seen.health] < _RANK[standing.counts.health]:
         return _eased(standing, past, rules)
     return _works(past)
+
+
+def failed_at_work(standing: Standing, moment: int, rules: Rules = DEFAULT_RULES) -> Standing:
+    """It could not be made ready for a guest: that counts as a look that saw it failed, and only looks clear it."""
+    past = standing.history or History(phase=Phase.NONE, seen=standing.counts)
+    after = judge(standing, Verdict(health=Health.FAILED, reasons=(PREPARATION_FAILED,)), moment, rules)
+    history = dataclasses.replace(after.history or past, seen=past.seen)
+    return Standing(counts=after.counts, history=history)
 
 
 def counting(history: History | None) -> bool:

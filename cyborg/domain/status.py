@@ -4,7 +4,8 @@
     after = status.with_device(before, device_uuid, DeviceStatus.MAINTAINING)
     effect = status.effect(before, after, device_uuid)      # free 3 -> 0, one is held: refused unless it may drain
 
-What is held stays held, whatever the status; it is not given out again afterwards.
+What is held stays held, whatever the status; it is not given out again afterwards. A device that could not be made
+ready for a guest is closed in the same sense, until it is seen to work.
 """
 
 import dataclasses
@@ -48,6 +49,19 @@ def _set(device: inventory.Device, status: inventory.DeviceStatus) -> inventory.
     pardoned = status is inventory.DeviceStatus.ENABLED
     device = device.with_standing(health.pardoned(device.standing)) if pardoned else device
     return dataclasses.replace(device, status=status)
+
+
+def failed_at_work(
+    host: inventory.Host, device_uuid: str, moment: int, rules: health.Rules = health.DEFAULT_RULES
+) -> inventory.Host:
+    """``host`` with what that says of the device's health; otherwise the next server would get the same unit again."""
+    devices = tuple(
+        device.with_standing(health.failed_at_work(device.standing, moment, rules))
+        if device.uuid == device_uuid
+        else device
+        for device in host.devices
+    )
+    return dataclasses.replace(host, devices=devices)
 
 
 def effect(before: inventory.Host, after: inventory.Host, device_uuid: str) -> Effect:

@@ -153,6 +153,11 @@ def set_digest(tx: Transaction, host: inventory.Host, driver: str, digest: str, 
     tx.execute(insert(Report).values(host_id=host.id, driver=driver, **values | {"sequence": 1}))
 
 
+def ask_again(tx: Transaction, host: inventory.Host, driver: str) -> None:
+    """The agent sends the report of that driver with its next sign of life, whatever is in it."""
+    tx.execute(update(Report).where(Report.host_id == host.id, Report.driver == driver).values(digest=""))
+
+
 def _note(tx: Transaction, host_id: int, provider_uuid: str | None) -> None:
     """The host was heard of, so it is up, whatever another conductor found in this moment.
 

@@ -64,6 +64,9 @@ def test_a_card_is_made_for_a_guest_and_cleaned_after_it_and_what_cannot_be_is_k
     refused, _, status = build(service)
     assert (status, service.client.show(refused)["state"]) == (409, "Initial")
     service.settle()
+    assert states(service) == {"vf0": "held", "vf1": "held", "vf2": "failed"}, "nobody gets it one after the other"
+    (device,) = service.client.list("devices")
+    service.client.call("POST", f"/v2/devices/{device['uuid']}/enable", headers=LATEST).expect(204)
     assert states(service) == {"vf0": "held", "vf1": "held", "vf2": "free"}
 
     service.client.delete_for_instance(first_server)

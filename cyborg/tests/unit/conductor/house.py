@@ -80,8 +80,8 @@ class House:
 
     def host(
         self, client: Client, name: str = HOST, *, can: Collection[str] = (), plain: int = 0, to_make: int = 0
-    ) -> None:
-        """A report of a host with one card of so many units."""
+    ) -> str:
+        """A report of a host with one card of so many units; the digest of it."""
         units = [report.pci_accelerator(f"vf{number}", f"0000:3b:00.{number + 1}") for number in range(plain)]
         units += [
             report.Accelerator(key=f"vf{number}", type=report.HandleType.PCI, info={"parent": CARD})
@@ -89,10 +89,12 @@ class House:
         ]
         part = report.Deployable(resource_class="PGPU", traits=frozenset({"CUSTOM_GPU"}), accelerators=tuple(units))
         card = report.Device(address=CARD, type=report.DeviceType.GPU, vendor="10de", model="26b9", deployables=(part,))
-        client.sync(name, PROVIDER, {}, -1)
-        client.report(
-            report.DeviceReport(host=name, driver="fake_driver", devices=(card,), capabilities=frozenset(map(str, can)))
+        seen = report.DeviceReport(
+            host=name, driver="fake_driver", devices=(card,), capabilities=frozenset(map(str, can))
         )
+        client.sync(name, PROVIDER, {seen.driver: seen.digest}, -1)
+        client.report(seen)
+        return seen.digest
 
     def request(self, count: int = 1, state: arq.State = arq.State.INITIAL) -> list[str]:
         group = profile.Group(resources={"CUSTOM_ACCELERATOR": 1})

@@ -103,9 +103,9 @@ def test_a_preparation_that_fails_is_refused_with_the_reason_and_leaves_all_as_i
     house = make()
     client, uuids = ready(house), [*house.request(), *house.request(state=arq.State.UNBOUND)]
     before = house.get(*uuids)
-    house.agents.trouble["prepare"] = [errors.DriverError("the kernel answers EIO")]
+    house.agents.trouble["prepare"] = [errors.Conflict("the card is of another kind now")]
     instance = str(uuid.uuid4())
-    with pytest.raises(errors.Conflict, match="the kernel answers EIO"):
+    with pytest.raises(errors.Conflict, match="the card is of another kind now"):
         house.bind(client, uuids, project="another", instance=instance)
     now = house.get(*uuids)
     assert [(one.state, one.project_id, one.hostname, one.fault, one.instance_uuid) for one in now] == [

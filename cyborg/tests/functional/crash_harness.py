@@ -185,6 +185,8 @@ def kill_at(site: Site, kind: str, at: str, log: Path, further: int = 0) -> Outc
         recovered_in = time.monotonic() - started
         problems += _give_everything_back(site)
         hit = next((line for line in log.read_text().splitlines() if line.startswith(crash.DEATH)), "")
+        if at and not hit:
+            site.disarm(kind)
     return Outcome(hit=hit.removeprefix(crash.DEATH), recovered_in=recovered_in, problems=tuple(problems))
 
 

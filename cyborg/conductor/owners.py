@@ -18,6 +18,8 @@ from cyborg.placement.client import PlacementClient
 LOG = log.getLogger(__name__)
 #: Seconds for each server; a bind that an administrator caused is not kept longer by a Placement that hangs.
 TIMEOUT = 2
+#: What Placement says of consumers whose project it was never told, see its [placement] incomplete_consumer_project_id.
+UNTOLD = "00000000-0000-0000-0000-000000000000"
 
 
 class Owners:
@@ -48,6 +50,6 @@ class Owners:
 
 
 def _project(client: PlacementClient, instance: str) -> str | None:
-    """None for a server without allocations."""
+    """None for a server without allocations, and for one of which Placement does not know it."""
     found: str | None = client.get(f"/allocations/{instance}").get("project_id")
-    return found
+    return None if found == UNTOLD else found

@@ -13,28 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import oslo_db.exception as oslo
-from sqlalchemy import ColumnElement, Row, case, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, case, exists, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
-from cyborg.domain import arq, errors, profile, wire
-from cyborg.store import columns, paging
+from cyborg.domain import arq, errors
+from cyborg.store import paging
+from cyborg.store.arq_rows import STATE_TIMES, arq_of, row_of
 from cyborg.store.columns import now
 from cyborg.store.engine import Transaction
 from cyborg.store.models import Accelerator, Arq, Instance
 
 SORTS = {"id": Arq.id, "uuid": Arq.uuid, "state": Arq.state, "created_at": Arq.created_at}
-#: Where it is noted when a request last came to a state. Initial is its creation, and Deleting its end.
-STATE_TIMES = {
-    arq.State.BIND_STARTED: Arq.bind_started_at,
-    arq.State.BOUND: Arq.bound_at,
-    arq.State.BIND_FAILED: Arq.bind_failed_at,
-    arq.State.UNBOUND: Arq.unbound_at,
-    arq.State.UNBIND_FAILED: Arq.unbind_failed_at,
-}
 #: Nobody waits for a request in these states.
 IDLE = (arq.State.INITIAL, arq.State.UNBOUND)
-#: Of a request whose copy of its group cannot be read: it can be listed, and nothing is what it asks for.
-UNREADABLE = profile.Group(resources={"CUSTOM_UNREADABLE": 1})
 #: Of a request that is on no host.
 UNPLACED: Mapping[str, None] = dict.fromkeys(("hostname", "device_rp_uuid", "instance_uuid", "fault"))
 
@@ -59,7 +50,7 @@ def create(tx: Transaction, arqs: Sequence[arq.Arq]) -> None:
     if not arqs:
         return
     try:
-        tx.execute(insert(Arq), [_row(request) for request in arqs])
+        tx.execute(insert(Arq), [row_of(request) for request in arqs])
     except oslo.DBDuplicateEntry as error:
         raise errors.AlreadyExists("An accelerator request with one of these uuids exists already.") from error
 
@@ -99,7 +90,7 @@ def page(tx: Transaction, wanted: Filter = ANY, part: paging.Page = paging.ALL) 
         .outerjoin(Accelerator, Accelerator.arq_uuid == cut.c.uuid)
         .order_by(*paging.order(part, SORTS, cut.c))
     )
-    return [_arq(row) for row in tx.execute(rows)]
+    return [arq_of(row) for row in tx.execute(rows)]
 
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
@@ -242,60 +233,3 @@ def _before(state: arq.State) -> list[arq.State]:
 
 def _holding() -> ColumnElement[bool]:
     return exists().where(Accelerator.arq_uuid == Arq.uuid)
-
-
-def _row(request: arq.Arq) -> dict[str, Any]:
-    return {
-        "uuid": request.uuid,
-        "project_id": request.project_id,
-        "state": request.state,
-        "profile_name": request.profile_name,
-        "group_id": request.group_id,
-        "request_group": wire.to_wire(request.group),
-        "hostname": request.hostname,
-        "device_rp_uuid": request.device_rp_uuid,
-        "instance_uuid": request.instance_uuid,
-        "fault": request.fault,
-    }
-
-
-def _arq(row: Row[*tuple[Any, ...]]) -> arq.Arq:
-    return arq.Arq(
-        uuid=row.uuid,
-        project_id=row.project_id,
-        state=row.state,
-        profile_name=row.profile_name,
-        group_id=row.group_id,
-        group=_group(row.request_group),
-        hostname=row.hostname,
-        device_rp_uuid=row.device_rp_uuid,
-        instance_uuid=row.instance_uuid,
-        fault=row.fault,
-        attach_handle=_handle(row),
-        entered={
-            state: found.isoformat()
-            for state, column in STATE_TIMES.items()
-            if (found := getattr(row, column.key)) is not None
-        },
-        created_at=_text(row.created_at),
-        updated_at=_text(row.updated_at),
-    )
-
-
-def _group(value: Any) -> profile.Group:
-    try:
-        return wire.from_wire(profile.Group, value)
-    except errors.InvalidRequest:
-        return UNREADABLE
-
-
-def _handle(row: Row[*tuple[Any, ...]]) -> arq.AttachHandle | None:
-    """Only a bound request has one: what is still being prepared may become something else."""
-    if row.handle_uuid is None or row.state is not arq.State.BOUND:
-        return None
-    info = columns.as_object(row.handle_attached or row.handle_info)
-    return arq.AttachHandle(uuid=row.handle_uuid, type=row.handle_type, info=info)
-
-
-def _text(moment: datetime.datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cyborg import context
+from cyborg.conductor import owners
 from cyborg.domain import arq
 from cyborg.tests.placement_fixture import OWNER, PlacementFixture
 from cyborg.tests.unit.conductor.house import HOST, NOVA, PROVIDER, Client, House
@@ -53,6 +54,15 @@ def test_what_an_administrator_binds_is_the_servers(house: House, client: Client
 
 def test_a_project_that_the_administrator_names_is_taken(house: House, client: Client, server: str) -> None:
     assert bind(house, client, server, project="named").project_id == "named"
+
+
+def test_a_project_that_placement_was_never_told_is_none(
+    house: House, client: Client, placement: PlacementFixture
+) -> None:
+    server = str(uuid.uuid4())
+    body = {"allocations": {PROVIDER: {"resources": {"VCPU": 1}}}, "consumer_generation": None, **OWNER}
+    placement.request("PUT", f"/allocations/{server}", body | {"project_id": owners.UNTOLD})
+    assert bind(house, client, server).project_id == "owner"
 
 
 def test_of_a_server_without_allocation_nothing_is_known(house: House, client: Client) -> None:

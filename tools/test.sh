@@ -28,9 +28,9 @@ cyborg_venv test standalone mysql postgresql nvidia test-requirements.txt
 unset PYTHONDONTWRITEBYTECODE
 
 # Files in memory, where there is room: tests write very many, and keep those of tests that failed.
-if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ] && ! grep -q ' /dev/shm [^ ]* [^ ]*noexec' /proc/mounts &&
-    [ "$(df -Pk /dev/shm | awk 'END {print $4}')" -gt 4000000 ]; then
-    export TMPDIR=/dev/shm
+room="$(df -Pk /dev/shm 2>/dev/null | awk 'END {print $4}')" || room=0
+if [ -w /dev/shm ] && [ "${room:-0}" -gt 4000000 ] && ! grep -q ' /dev/shm .*noexec' /proc/mounts; then
+    export TMPDIR="${TMPDIR:-/dev/shm}"
 fi
 
 if [ "$#" -eq 1 ] && [[ "$1" =~ ^[A-Za-z_]+$ ]] && [ ! -e "$1" ]; then

@@ -101,6 +101,22 @@ def test_an_operator_cannot_make_a_device_work_that_does_not() -> None:
     assert after([OK, OK, OK], standing=again) == Standing()
 
 
+@pytest.mark.parametrize("was", [OK, DEGRADED, UNKNOWN], ids=str)
+def test_to_fail_at_work_counts_like_a_look_that_saw_it_and_looks_or_an_operator_end_it(was: Health) -> None:
+    failed = health.failed_at_work(after([was] * 3), MINUTE)
+    assert failed.counts == Verdict(health=FAILED, reasons=(health.PREPARATION_FAILED,))
+    assert health.pardoned(failed) == Standing(counts=Verdict(health=was))
+    assert [after([was] * looks, standing=failed).counts.health for looks in (2, 3)] == [FAILED, was]
+
+
+def test_a_device_that_fails_at_work_too_often_is_locked_out() -> None:
+    standing = Standing()
+    for number in range(3):
+        standing = health.failed_at_work(after([OK] * 3, standing=standing), number * MINUTE)
+    assert standing.counts.reasons[0] == health.LOCKED_OUT
+    assert health.pardoned(standing).counts.health is OK
+
+
 @given(LOOKS)
 def test_a_history_crosses_the_wire_unchanged(looks: list[Health]) -> None:
     history = after(looks).history

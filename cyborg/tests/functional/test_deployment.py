@@ -49,7 +49,8 @@ def port() -> int:
 def identity(tmp_path_factory: pytest.TempPathFactory, nova: FakeNova, port: int) -> Iterator[Identity]:
     """One for all; the other region has the endpoint without its version."""
     rabbitmq()
-    with Identity(tmp_path_factory.mktemp("identity")) as running:
+    directory = tmp_path_factory.mktemp("identity")
+    with databases.fresh("mysql", directory) as books, Identity(directory, placement_database=books) as running:
         running.add_endpoint("compute", nova.url)
         running.add_endpoint("accelerator", f"http://127.0.0.1:{port}/v2")
         running.add_endpoint("accelerator", f"http://127.0.0.1:{port}", region=OTHER_REGION)

@@ -37,7 +37,9 @@ LOG_LEVELS = [
 RABBIT: Mapping[str, object] = {
     # Replicated, and there again after a restart of the broker; a classic queue of the same name has to go first.
     "rabbit_quorum_queue": True,
-    "rabbit_transient_quorum_queue": True,
+    # Not those for answers: a broker that was killed may leave them without a leader for minutes, and every caller
+    # without its answer. A classic one is simply made again.
+    "rabbit_transient_quorum_queue": False,
     # Without a limit the first conductor that comes back is sent everything that waits, and the others have nothing to
     # do. What waits in the queue expires with its caller's patience; what was sent does not.
     "rabbit_qos_prefetch_count": 10,

@@ -76,8 +76,13 @@ class Server:
             self._process.kill()
 
     def kill(self) -> None:
+        """With its children: PostgreSQL's have sessions of their own, and would still commit what they have in hand."""
         if self._process is not None:
+            children = _children(self._process.pid)
             self._process.kill()
+            for child in children:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
 
     def _answers(self) -> bool:
         # After a kill, a server may find its own children still there, and end.
@@ -90,6 +95,12 @@ class Server:
 
 
 AWAY = (OSError, sqlalchemy.exc.SQLAlchemyError)
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    return []
 
 
 def wanted(*kinds: str) -> None:

@@ -136,6 +136,6 @@ class FakeNova:
 
 def from_conf(conf: cfg.ConfigOpts) -> Events:
     """The real Nova where ``[nova]`` has credentials and events are wanted, else nobody."""
-    if conf.nova.send_events and (conf.nova.auth_type or conf.nova.auth_section):
+    if conf.nova.send_events and credentials.are_given(conf, "nova"):
         return Nova(conf)
     return NoNova()

@@ -12,6 +12,8 @@ from oslo_config import cfg
 from oslo_log import log
 
 from cyborg import context
+from cyborg.conf import credentials
+from cyborg.conf import placement as options
 from cyborg.domain import errors
 from cyborg.placement.client import PlacementClient
 
@@ -31,7 +33,7 @@ class Owners:
 
     @classmethod
     def of(cls, conf: cfg.ConfigOpts) -> Self:
-        known = bool(conf.placement.auth_type or conf.placement.auth_section)
+        known = credentials.are_given(conf, options.GROUP)
         return cls((lambda: PlacementClient.from_conf(conf, timeout=TIMEOUT)) if known else None)
 
     def projects(self, caller: context.RequestContext, instances: Collection[str]) -> Mapping[str, str]:

@@ -21,6 +21,8 @@ from cyborg.conductor import (
 from cyborg.conductor.audit_rounds import AuditRounds
 from cyborg.conductor.recurring import Recurring
 from cyborg.conductor.watch import Watch
+from cyborg.conf import credentials
+from cyborg.conf import placement as options
 from cyborg.placement.client import PlacementClient
 from cyborg.placement.mover import Mover
 from cyborg.rpc import agent, messaging, notifications
@@ -86,7 +88,7 @@ def recurring_work(
     conf: cfg.ConfigOpts, store: Store, announcing: announcer.Announcer, told: notices.Notices
 ) -> list[Recurring]:
     """What is done again and again, by one conductor of all; clients of Placement are made when they are needed."""
-    has_placement = bool(conf.placement.auth_type or conf.placement.auth_section)
+    has_placement = credentials.are_given(conf, options.GROUP)
     mover = (lambda: Mover(PlacementClient.from_conf(conf))) if has_placement else None
     watch = Watch(conf, store, announcing, mover, told)
     found = [

@@ -7,6 +7,11 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 
 
+def are_given(conf: cfg.ConfigOpts, group: str) -> bool:
+    """Whether the group names any; they may be wrong all the same."""
+    return bool(conf[group].auth_type or conf[group].auth_section)
+
+
 def load(conf: cfg.ConfigOpts, group: str) -> Any:
     """keystoneauth's plugin for ``group``, None without an auth_type; raises keystoneauth's errors for half of one."""
     if conf[group].auth_section:

@@ -10,7 +10,7 @@ ready for a guest is closed in the same sense, until it is seen to work.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cyborg.domain import errors, health, inventory
@@ -41,8 +41,7 @@ def with_device(host: inventory.Host, device_uuid: str, status: inventory.Device
     """``host`` with that status of one device; NotFound. To enable it clears what is held against its health."""
     if all(device.uuid != device_uuid for device in host.devices):
         raise errors.NotFound(f"There is no device {device_uuid}.")
-    devices = tuple(_set(device, status) if device.uuid == device_uuid else device for device in host.devices)
-    return dataclasses.replace(host, devices=devices)
+    return _with(host, device_uuid, lambda device: _set(device, status))
 
 
 def _set(device: inventory.Device, status: inventory.DeviceStatus) -> inventory.Device:
@@ -55,13 +54,9 @@ def failed_at_work(
     host: inventory.Host, device_uuid: str, moment: int, rules: health.Rules = health.DEFAULT_RULES
 ) -> inventory.Host:
     """``host`` with what that says of the device's health; otherwise the next server would get the same unit again."""
-    devices = tuple(
-        device.with_standing(health.failed_at_work(device.standing, moment, rules))
-        if device.uuid == device_uuid
-        else device
-        for device in host.devices
+    return _with(
+        host, device_uuid, lambda device: device.with_standing(health.failed_at_work(device.standing, moment, rules))
     )
-    return dataclasses.replace(host, devices=devices)
 
 
 def effect(before: inventory.Host, after: inventory.Host, device_uuid: str) -> Effect:
@@ -75,6 +70,13 @@ def effect(before: inventory.Host, after: inventory.Host, device_uuid: str) -> E
         after=_states(after, device_uuid),
         holders=holders,
     )
+
+
+def _with(
+    host: inventory.Host, device_uuid: str, change: Callable[[inventory.Device], inventory.Device]
+) -> inventory.Host:
+    devices = tuple(change(device) if device.uuid == device_uuid else device for device in host.devices)
+    return dataclasses.replace(host, devices=devices)
 
 
 def _states(host: inventory.Host, device_uuid: str) -> dict[str, int]:

@@ -100,8 +100,7 @@ class Site(abc.ABC):
         """Start that kind anew, not to die: it did not come to the point, and would in another life."""
         self._running[kind].kill()
         self._log = None
-        self._start(kind, {})
-        self._wait_ready()
+        self.revive()
 
     @property
     def has_died(self) -> bool:

@@ -114,7 +114,7 @@ def wanted(*kinds: str) -> None:
 @contextlib.contextmanager
 def run(kind: str) -> Iterator[Server]:
     """A server of that kind: mysql, postgresql or rabbitmq."""
-    with tempfile.TemporaryDirectory(prefix=f"cyborg-{kind}-", dir=ON_DISK, ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix=f"cyborg-{kind}-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         recipe = RECIPES[kind](directory, processes.free_port())
         if os.getuid() == 0:
@@ -185,8 +185,6 @@ RECIPES: Mapping[str, Callable[[Path, int], Recipe]] = {
     "postgresql": _postgresql,
     "rabbitmq": _rabbitmq,
 }
-#: Where servers keep their data, too: RabbitMQ that is killed comes back otherwise from files in memory.
-ON_DISK = "/var/tmp"
 #: Besides the usual places. Debian's rabbitmq-server on the path knows one user only.
 PLACES = ("/usr/lib/rabbitmq/bin", "/usr/sbin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin"))))
 

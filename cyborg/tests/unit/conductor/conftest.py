@@ -6,6 +6,8 @@ import queue
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from cyborg.rpc import messaging
 from cyborg.rpc.conductor import ConductorClient
 from cyborg.store import arqs, models, operations, schema
 from cyborg.store.engine import Store
+from cyborg.tests.unit.conductor.house import House, Make
 
 PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
 NOVA = context.RequestContext(user_id="nova", project_id="service", roles=["service"], from_service=True)
@@ -157,3 +160,10 @@ def cloud(running: Cloud) -> Cloud:
     running.events.reset()
     running.agent.views = queue.Queue()
     return running
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Houses, which end with the test."""
+    with ExitStack() as houses:
+        yield lambda **options: houses.enter_context(House(tmp_path, **options))

@@ -8,10 +8,10 @@ with House(tmp_path, bind_wait=5) as house:
 """
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from sqlalchemy import Row, select, update
 
@@ -32,6 +32,8 @@ CARD = "0000:3b:00.0"
 PROVIDER = "b1a2e1c8-4c5b-4d3f-9a3e-2f0f4d0f3a11"
 NOVA = context.RequestContext(user_id="nova", project_id="service", roles=["service"], from_service=True)
 
+#: Makes a house, by the options of [conductor].
+Make: TypeAlias = "Callable[..., House]"
 Operation = Row[*tuple[Any, ...]]
 
 

@@ -1,24 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A device that cannot be made ready for a guest does not get one server after the other."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-
 import pytest
 from oslo_messaging.notify import _impl_test
 
 from cyborg.domain import errors, inventory
-from cyborg.tests.unit.conductor.house import HOST, NOVA, PROVIDER, Client, House
+from cyborg.tests.unit.conductor.house import HOST, NOVA, PROVIDER, Client, House, Make
 
-Make = Callable[..., House]
 REFUSED = errors.DriverError("the kernel answers EIO")
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with ExitStack() as houses:
-        yield lambda **options: houses.enter_context(House(tmp_path, **options))
 
 
 def look(house: House, client: Client) -> str:

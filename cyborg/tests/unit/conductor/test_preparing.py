@@ -4,27 +4,17 @@
 import datetime
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cyborg.domain import arq, errors
 from cyborg.store import operations
-from cyborg.tests.unit.conductor.house import NOVA, Client, House
+from cyborg.tests.unit.conductor.house import NOVA, Client, House, Make
 from cyborg.tests.waiting import until
 
-Make = Callable[..., House]
 CAN = {"prepares", "cleans"}
 ANSWERED = {"bind_wait": 0, "bind_failure_delay": 0}
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with ExitStack() as houses:
-        yield lambda **options: houses.enter_context(House(tmp_path, **options))
 
 
 def ready(house: House, *, plain: int = 0, to_make: int = 2) -> Client:

@@ -2,9 +2,6 @@
 """What was given back is made safe before anybody else gets it, however long its host is away."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -13,18 +10,11 @@ from cyborg.conductor import expiry
 from cyborg.conductor.recurring import Turn
 from cyborg.domain import errors, inventory
 from cyborg.store import models, operations
-from cyborg.tests.unit.conductor.house import HOST, NOVA, PROVIDER, Client, House
+from cyborg.tests.unit.conductor.house import HOST, NOVA, PROVIDER, Client, House, Make
 from cyborg.tests.waiting import until
 
-Make = Callable[..., House]
 TURN = Turn({}, lambda: True, threading.Event())
 GIVE_UP = errors.DriverError("it cannot be reset")
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with ExitStack() as houses:
-        yield lambda **options: houses.enter_context(House(tmp_path, **options))
 
 
 def bound(house: House, *, can: frozenset[str] = frozenset({"cleans"}), plain: int = 1) -> tuple[Client, list[str]]:
